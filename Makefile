@@ -1,0 +1,55 @@
+# The two commands: `make demo` and `make test`. Each sets up everything it needs; nothing but Python 3.11+, pip and make is expected.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types contracts check chaos bench train lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## Create the environment from the locked, hashed requirements
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Lucency needs Python 3.11 or newer; set PYTHON=…")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/uv.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup ## Run the main job on real servers (ONCE=1 exits after the result)
+	$(BIN)/lucency demo $(if $(ONCE),--once)
+
+test: setup ## Run the tests
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+contracts: setup ## Check who may import whom
+	$(BIN)/lint-imports
+
+check: lint types contracts ## Lint, types and import contracts
+
+chaos: setup ## Kill things: the long fault suite
+	$(BIN)/python -m pytest -m slow tests/chaos
+
+bench: setup ## Measure, as ratios within one run; writes benchmarks/results/
+	$(BIN)/python -m benchmarks
+
+train: setup ## Train the default recipe (DATA=… WEIGHTS=…)
+	$(BIN)/lucency train trainer/recipes/lucency.yaml $(if $(DATA),--data $(DATA)) $(if $(WEIGHTS),--weights $(WEIGHTS))
+
+lock: setup ## Resolve the requirements again (after a change in pyproject.toml)
+	deploy/lock.sh $(BIN)/uv
+
+clean: ## Remove the environment and the local stack's state (its data too)
+	-test -x $(BIN)/lucency && $(BIN)/lucency down
+	rm -rf $(VENV) .lucency .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

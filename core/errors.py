@@ -1,0 +1,243 @@
+"""The one error tree. Each class has a stable wire code and the HTTP status it answers with.
+
+`detail` is written for clients: it never holds internal text, paths or patient data. The cause (`raise … from …`)
+goes to the log only.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LucencyError(Exception):
+    """The root. `retryable` says whether the same request or job may succeed later without a change."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.retry_after = retry_after
+
+
+# --- What a client sent ---------------------------------------------------------------------------------------------
+
+
+class InputRejected(LucencyError):
+    """The input cannot be accepted; nothing of it is kept. Permanent."""
+
+    code = "input_rejected"
+    status = 422
+    title = "Input rejected"
+
+
+class RequestInvalid(InputRejected):
+    code, title = "request_invalid", "A field of the request is invalid"
+
+
+class UploadEmpty(InputRejected):
+    code, status, title = "upload_empty", 400, "The upload is empty"
+
+
+class MultipartMalformed(InputRejected):
+    code, status, title = "multipart_malformed", 400, "The multipart body is malformed or lacks its file part"
+
+
+class UploadTooLarge(InputRejected):
+    code, status, title = "upload_too_large", 413, "The upload is too large"
+
+
+class UploadTooSlow(InputRejected):
+    code, status, title = "upload_too_slow", 408, "The upload took too long"
+
+
+class TypeUnsupported(InputRejected):
+    code, status, title = "type_unsupported", 415, "Not a DICOM, PNG or JPEG file"
+
+
+class TypeMismatch(InputRejected):
+    code, title = "type_mismatch", "The content is not what the file name or media type says"
+
+
+class DicomInvalid(InputRejected):
+    code, title = "dicom_invalid", "Not a valid DICOM file"
+
+
+class DicomTruncated(InputRejected):
+    code, title = "dicom_truncated", "The DICOM file ends before its last element does"
+
+
+class DicomTooDeep(InputRejected):
+    code, title = "dicom_too_deep", "The DICOM file nests sequences too deeply"
+
+
+class DecompressedTooLarge(InputRejected):
+    code, title = "decompressed_too_large", "The file inflates beyond the limit"
+
+
+class TransferSyntaxUnsupported(InputRejected):
+    code, status, title = "transfer_syntax_unsupported", 415, "The transfer syntax is not supported"
+
+
+class NotApplicable(InputRejected):
+    code, title = "not_applicable", "Not a single-frame projection radiograph"
+
+
+class PixelsTooLarge(InputRejected):
+    code, title = "pixels_too_large", "The image has too many pixels"
+
+
+class PixelsInconsistent(InputRejected):
+    code, title = "pixels_inconsistent", "The image's header is at odds with its pixel data"
+
+
+class BurnedInPhi(InputRejected):
+    code, title = "burned_in_phi", "The image says that it has patient data burned into its pixels"
+
+
+class ImageInvalid(InputRejected):
+    code, title = "image_invalid", "The image file is damaged"
+
+
+class ImageTruncated(InputRejected):
+    code, title = "image_truncated", "The image file ends before its data does"
+
+
+class ImageAnimated(InputRejected):
+    code, status, title = "image_animated", 415, "Animated images are not supported"
+
+
+class ImageColoured(InputRejected):
+    code, title = "image_coloured", "A radiograph is grey; this image's channels differ"
+
+
+class IdempotencyMismatch(InputRejected):
+    code, title = "idempotency_mismatch", "The Idempotency-Key was used with another request"
+
+
+# --- Whether this client may, and whether the thing is there ---------------------------------------------------------
+
+
+class Unauthorized(LucencyError):
+    code, status, title = "unauthorized", 401, "A valid API key is needed"
+
+
+class Forbidden(LucencyError):
+    code, status, title = "forbidden", 403, "The API key's scopes do not allow this"
+
+
+class NotFound(LucencyError):
+    code, status, title = "not_found", 404, "Not found"
+
+
+class Conflict(LucencyError):
+    code, status, title = "conflict", 409, "Conflict"
+
+
+class InstanceConflict(Conflict):
+    code, title = "instance_conflict", "This SOP Instance UID is known with other content"
+
+
+class IdempotencyInProgress(Conflict):
+    code, title = "idempotency_in_progress", "A request with this Idempotency-Key is still in progress"
+    retryable = True
+
+
+class TransitionIllegal(Conflict):
+    code, title = "transition_illegal", "The job's state does not allow this"
+
+
+class ResultNotReady(Conflict):
+    code, title = "result_not_ready", "The job has no result"
+
+
+class QuotaExceeded(LucencyError):
+    code, status, title, retryable = "quota_exceeded", 429, "The site's limit of active jobs is reached", True
+
+
+# --- What is out of order on our side --------------------------------------------------------------------------------
+
+
+class Unavailable(LucencyError):
+    """A server we need is away. Always worth another try."""
+
+    code, status, title, retryable = "unavailable", 503, "Temporarily unavailable", True
+
+
+class QueueFull(Unavailable):
+    code, title = "queue_full", "The queue is full"
+
+
+class DatabaseUnavailable(Unavailable):
+    code, title = "database_unavailable", "The database is temporarily unavailable"
+
+
+class StoreUnavailable(Unavailable):
+    code, title = "store_unavailable", "The object store is temporarily unavailable"
+
+
+class BrokerUnavailable(Unavailable):
+    code, title = "broker_unavailable", "The broker is temporarily unavailable"
+
+
+class NoActiveModel(Unavailable):
+    code, title = "no_active_model", "No model is active"
+
+
+class DiskFull(Unavailable):
+    code, status, title = "disk_full", 507, "No space is left for the upload"
+
+
+# --- What ends a job's attempt ---------------------------------------------------------------------------------------
+
+
+class DecodeFailed(LucencyError):
+    """The pixel data cannot be decoded, or the decoder crashed or ran out of its limits on it. Permanent."""
+
+    code, status, title = "decode_failed", 422, "The pixel data cannot be decoded"
+
+
+class InputIntegrity(LucencyError):
+    code, title = "input_integrity", "The stored image is missing or was altered"
+
+
+class ModelOutputInvalid(LucencyError):
+    code, title = "model_output_invalid", "The model gave no finite numbers for this image"
+
+
+class EngineFailed(LucencyError):
+    code, title, retryable = "engine_failed", "The inference engine failed", True
+
+
+class WorkerCrashed(LucencyError):
+    code, title, retryable = "worker_crashed", "The worker process died while running this job", True
+
+
+class DeadlineExceeded(LucencyError):
+    code, title = "deadline_exceeded", "The job's deadline passed before it was run"
+
+
+# --- Bundles and the command line ------------------------------------------------------------------------------------
+
+
+class ObjectMissing(LucencyError):
+    """No object has this key. Callers turn it into what it means for them."""
+
+    code, title = "object_missing", "The object does not exist"
+
+
+class BundleInvalid(LucencyError):
+    code, title = "bundle_invalid", "The Bundle is damaged or of an unknown format"
+
+
+class DataInvalid(LucencyError):
+    code, title = "data_invalid", "The data set cannot be read"
+
+
+class StackFailed(LucencyError):
+    """A process of the local stack did not start."""
+
+    code, title = "stack_failed", "The local stack could not be started"

@@ -1,0 +1,108 @@
+"""The one typed settings class, and the only reader of the environment.
+
+Every setting is `LUCENCY_<NAME>`; a stack started by `lucency up` writes its own into `<home>/lucency.env`, which the
+environment overrides.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.vocabulary import EngineName
+
+DEFAULT_HOME = Path(".lucency")
+MEBIBYTE = 1024 * 1024
+
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """All settings of every process. Sizes are bytes, durations seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="LUCENCY_", frozen=True, extra="ignore")
+
+    # Where the local stack keeps its state; nothing else is written outside the temporary folder.
+    home: Path = DEFAULT_HOME
+    log_level: str = "INFO"
+    log_json: bool = True
+
+    # Servers.
+    database_url: SecretStr = SecretStr("postgresql+psycopg2://lucency@127.0.0.1:5432/lucency")
+    database_pool_size: PositiveInt = 10
+    database_statement_timeout: PositiveFloat = 30.0
+    broker_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    s3_endpoint: str = "127.0.0.1:8333"
+    s3_access_key: str = "lucency"
+    s3_secret_key: SecretStr = SecretStr("")
+    s3_bucket: str = "lucency"
+    s3_region: str = "us-east-1"
+    s3_secure: bool = False
+    s3_timeout: PositiveFloat = 10.0
+
+    # The API and its clients.
+    api_host: str = "127.0.0.1"
+    api_port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    api_url: str = "http://127.0.0.1:8000"
+    api_key: SecretStr | None = None
+    wait_limit: PositiveFloat = 30.0
+
+    # Intake. The temporary folder must hold `upload_bytes` for every concurrent upload.
+    temporary_folder: Path | None = None
+    upload_bytes: PositiveInt = 128 * MEBIBYTE
+    upload_timeout: PositiveFloat = 60.0
+    pixel_limit: PositiveInt = 100_000_000
+    inflated_bytes: PositiveInt = 512 * MEBIBYTE
+    queue_limit: PositiveInt = 1_000_000
+    site_active_limit: PositiveInt = 100_000
+
+    # A job's life.
+    max_attempts: PositiveInt = 5
+    max_crashes: PositiveInt = 3
+    lease: PositiveFloat = 30.0
+    heartbeat: PositiveFloat = 10.0
+    sweep: PositiveFloat = 5.0
+    retry_base: PositiveFloat = 2.0
+    retry_cap: PositiveFloat = 120.0
+    job_deadline: PositiveFloat = 24 * 3600.0
+    stale_hint: PositiveFloat = 5.0
+    orphan_age: PositiveFloat = 24 * 3600.0
+
+    # The worker.
+    engine: EngineName = EngineName.ONNXRUNTIME
+    engine_threads: PositiveInt = 1
+    worker_concurrency: PositiveInt = Field(default_factory=lambda: os.cpu_count() or 1)
+    claim_batch: PositiveInt = 8
+    decoders: PositiveInt = 1
+    decode_memory: PositiveInt = 1024 * MEBIBYTE
+    decode_timeout: PositiveFloat = 10.0
+    bundle_cache: Path | None = None
+
+    # Data sets for the trainer and for tests that want real files.
+    data: Path = Path("../shared/data")
+
+    @property
+    def environment_file(self) -> Path:
+        """The file that a local stack writes its settings into (mode 0600: it holds the stack's own secrets)."""
+        return self.home / "lucency.env"
+
+
+@lru_cache(maxsize=1)
+def load_settings() -> Settings:
+    """Settings of this process: environment over `<home>/lucency.env` over defaults.
+
+    Raises pydantic.ValidationError where a value is out of range.
+    """
+    home = Path(os.environ.get("LUCENCY_HOME", DEFAULT_HOME))
+    return Settings(_env_file=home / "lucency.env")
+
+
+def inherited_environment() -> dict[str, str]:
+    """A copy of the environment for child processes, without any `LUCENCY_` setting: those are passed explicitly."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("LUCENCY_")}

@@ -1,0 +1,90 @@
+"""The words that tables, messages, JSON and the UI share. Their values are stored and sent: never rename one."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class JobState(StrEnum):
+    """The states of a Job; `db.repositories.jobs` alone moves it between them."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    RETRY_WAIT = "retry_wait"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+    @property
+    def terminal(self) -> bool:
+        return self in TERMINAL_STATES
+
+
+TERMINAL_STATES = frozenset(
+    {JobState.SUCCEEDED, JobState.FAILED, JobState.DEAD, JobState.CANCELLED, JobState.EXPIRED},
+)
+CLAIMABLE_STATES = frozenset({JobState.QUEUED, JobState.RETRY_WAIT})
+
+
+class JobEventKind(StrEnum):
+    """What happened to a Job: one JobEvent each, append-only."""
+
+    SUBMITTED = "submitted"
+    CLAIMED = "claimed"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    RETRY_SCHEDULED = "retry_scheduled"
+    RELEASED = "released"
+    LEASE_EXPIRED = "lease_expired"
+    DIED = "died"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REPLAYED = "replayed"
+
+
+class MediaKind(StrEnum):
+    """What an upload is, told by its content."""
+
+    DICOM = "dicom"
+    PNG = "png"
+    JPEG = "jpeg"
+
+    @property
+    def content_type(self) -> str:
+        return {"dicom": "application/dicom", "png": "image/png", "jpeg": "image/jpeg"}[self.value]
+
+
+class ModelState(StrEnum):
+    """The states of a ModelVersion; at most one is active."""
+
+    CANDIDATE = "candidate"
+    ACTIVE = "active"
+    SHADOW = "shadow"
+    RETIRED = "retired"
+
+
+class Decision(StrEnum):
+    """A Finding's decision: its probability against its threshold."""
+
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+
+
+class EngineName(StrEnum):
+    """The inference engines (`networks.engines`)."""
+
+    ONNXRUNTIME = "onnxruntime"
+    TENSORFLOW = "tensorflow"
+
+
+class Scope(StrEnum):
+    """What an API key may do."""
+
+    SUBMIT = "submit"
+    READ = "read"
+    ADMIN = "admin"
+
+
+DISCLAIMER = "Not a medical device. For research and education; not for clinical use or primary diagnosis."
