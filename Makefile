@@ -15,7 +15,7 @@ setup: $(STAMP) ## Create the environment from the locked, hashed requirements
 $(STAMP): requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Lucency needs Python 3.11 or newer; set PYTHON=…")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/uv.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
@@ -42,7 +42,7 @@ chaos: setup ## Kill things: the long fault suite
 	$(BIN)/python -m pytest -m slow tests/chaos
 
 bench: setup ## Measure, as ratios within one run; writes benchmarks/results/
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(if $(SHORT),--short)
 
 train: setup ## Train the default recipe (DATA=… WEIGHTS=…)
 	$(BIN)/lucency train trainer/recipes/lucency.yaml $(if $(DATA),--data $(DATA)) $(if $(WEIGHTS),--weights $(WEIGHTS))
