@@ -1,0 +1,23 @@
+"""Inference engines: one small interface, one module each; a module is imported only when its engine is asked for."""
+
+from __future__ import annotations
+
+from core.vocabulary import EngineName
+from networks.bundle import Bundle
+from networks.engines.engine import Engine, EngineOutput
+
+__all__ = ["Engine", "EngineOutput", "make_engine"]
+
+
+def make_engine(name: EngineName, bundle: Bundle, *, threads: int = 1) -> Engine:
+    """The engine `name`, loaded with `bundle`, on `threads` CPU threads.
+
+    Raises EngineFailed where the engine is not installed or cannot load the Bundle's network.
+    """
+    if name is EngineName.ONNXRUNTIME:
+        from networks.engines.onnx import OnnxEngine  # noqa: PLC0415 - not every image has it
+
+        return OnnxEngine(bundle, threads=threads)
+    from networks.engines.keras import KerasEngine  # noqa: PLC0415 - loads TensorFlow, seconds and hundreds of megabytes
+
+    return KerasEngine(bundle, threads=threads)

@@ -1,0 +1,228 @@
+"""A Bundle: one folder that holds everything a worker needs to serve a network, with a SHA-256 of each file.
+
+`bundle.json` is the manifest; its own SHA-256 is the Bundle's digest. No TensorFlow here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from core.errors import BundleInvalid
+from core.vocabulary import Decision
+from networks.preprocessing import Preprocessing
+
+MANIFEST_NAME = "bundle.json"
+KERAS_MODEL = "model.keras"
+SERVING_GRAPH = "model.onnx"
+MODEL_CARD = "MODEL_CARD.md"
+FORMAT = 1
+# A manifest is a few kilobytes; one beyond this is not ours.
+MANIFEST_BYTES = 1024 * 1024
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+Label = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Head(_Frozen):
+    """One output of the network. A `sigmoid` head's labels are Findings, each on its own; a `softmax` head's exclude
+    each other. `temperature` divides the logits: probabilities that leave an engine are calibrated.
+    """
+
+    name: Label
+    kind: Literal["sigmoid", "softmax"]
+    labels: Annotated[tuple[Label, ...], Field(min_length=1)]
+    temperature: Annotated[float, Field(gt=0.0)] = 1.0
+
+
+class Threshold(_Frozen):
+    """A Finding is positive from `value` on; `rule` says how, and on which data, the value was chosen."""
+
+    value: Probability
+    rule: str = ""
+
+
+class ExplanationSpec(_Frozen):
+    """`layer` is the Keras layer whose activations are explained, `grid` (rows, columns) of a heatmap.
+
+    `labels` can be explained, `default` are explained when a client names none.
+    """
+
+    method: Literal["grad-cam"] = "grad-cam"
+    layer: str
+    grid: tuple[int, int]
+    labels: tuple[Label, ...]
+    default: tuple[Label, ...]
+
+
+class Manifest(_Frozen):
+    """The content of bundle.json."""
+
+    format: Literal[1] = FORMAT
+    name: Label
+    version: Annotated[str, Field(min_length=1, max_length=64)]
+    created: str
+    heads: Annotated[tuple[Head, ...], Field(min_length=1)]
+    thresholds: dict[Label, Threshold]
+    preprocessing: Preprocessing
+    explanation: ExplanationSpec
+    training: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+    attribution: tuple[str, ...] = ()
+    disclaimer: str
+    files: dict[str, Sha256]
+
+    @model_validator(mode="after")
+    def _labels_agree(self) -> Self:
+        labels = self.labels
+        if len(set(labels)) != len(labels):
+            raise ValueError("a label stands in two places")
+        if set(self.thresholds) != set(self.finding_labels):
+            raise ValueError("thresholds and findings differ")
+        if not set(self.explanation.default) <= set(self.explanation.labels) <= set(labels):
+            raise ValueError("the explanation names unknown labels")
+        return self
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels, in the order of an engine's output."""
+        return tuple(label for head in self.heads for label in head.labels)
+
+    @property
+    def finding_labels(self) -> tuple[str, ...]:
+        """Labels of sigmoid heads: each is a Finding with a threshold."""
+        return tuple(label for head in self.heads if head.kind == "sigmoid" for label in head.labels)
+
+
+class Bundle:
+    """A Bundle folder whose manifest was read; make one with `Bundle.load`."""
+
+    def __init__(self, path: Path, manifest: Manifest, digest: str) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.digest = digest
+
+    @classmethod
+    def load(cls, path: Path | str, *, verify: bool = True) -> Bundle:
+        """Read the manifest and, unless `verify` is False, compare every file with its SHA-256.
+
+        Raises BundleInvalid where a file is missing, extra, altered or not plain, or the format is unknown.
+        """
+        path = Path(path)
+        content = _manifest_bytes(path)
+        bundle = cls(path, parse_manifest(content), hashlib.sha256(content).hexdigest())
+        if verify:
+            bundle.verify()
+        return bundle
+
+    def verify(self) -> None:
+        """Raises BundleInvalid unless the folder holds exactly the manifest's files, unaltered."""
+        expected = {*self.manifest.files, MANIFEST_NAME}
+        try:
+            found = {entry.name for entry in self.path.iterdir()}
+            missing, extra = sorted(expected - found), sorted(found - expected)
+            if missing or extra:
+                raise BundleInvalid(f"missing files: {missing}; files the manifest does not name: {extra}")
+            for name, sha256 in self.manifest.files.items():
+                file = self.path / name
+                if file.is_symlink() or not file.is_file():
+                    raise BundleInvalid(f"{name} is not a plain file")
+                if sha256_of(file) != sha256:
+                    raise BundleInvalid(f"{name} was altered: its SHA-256 is not the manifest's")
+        except OSError as error:
+            raise BundleInvalid("a file of the Bundle cannot be read") from error
+
+    def file(self, name: str) -> Path:
+        """The path of a file that the manifest names; BundleInvalid for any other."""
+        if name not in self.manifest.files:
+            raise BundleInvalid(f"this Bundle has no {name}")
+        return self.path / name
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return self.manifest.preprocessing
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.manifest.labels
+
+    @property
+    def finding_labels(self) -> tuple[str, ...]:
+        return self.manifest.finding_labels
+
+    @property
+    def explainable(self) -> tuple[str, ...]:
+        return self.manifest.explanation.labels
+
+    @property
+    def region_head(self) -> Head | None:
+        """The first softmax head: it says which region of the body the radiograph shows."""
+        return next((head for head in self.manifest.heads if head.kind == "softmax"), None)
+
+    def threshold(self, label: str) -> float:
+        """The probability from which on the Finding `label` is positive. Raises KeyError for what is no Finding."""
+        return self.manifest.thresholds[label].value
+
+    def decide(self, label: str, probability: float) -> Decision:
+        """A Finding's decision; `probability` is calibrated, as engines give it."""
+        return Decision.POSITIVE if probability >= self.threshold(label) else Decision.NEGATIVE
+
+
+def parse_manifest(content: bytes) -> Manifest:
+    """The manifest in `content`; BundleInvalid where it is damaged, of an unknown format, or names unsafe files."""
+    try:
+        document = json.loads(content)
+        if isinstance(document, dict) and document.get("format") != FORMAT:
+            raise BundleInvalid(f"Bundle format {document.get('format')!r} is unknown; this release reads {FORMAT}")
+        manifest = Manifest.model_validate(document)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise BundleInvalid("bundle.json is not JSON") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleInvalid(f"bundle.json: {where}: {first['msg']}") from error
+    for name in manifest.files:
+        if not FILE_NAME.fullmatch(name) or name == MANIFEST_NAME:
+            raise BundleInvalid("bundle.json names a file outside the Bundle")
+    return manifest
+
+
+def write_manifest(folder: Path, fields: Mapping[str, Any]) -> Bundle:
+    """Write bundle.json over the files now in `folder` and return the loaded, verified Bundle."""
+    files = {
+        entry.name: sha256_of(entry) for entry in sorted(folder.iterdir()) if entry.is_file() and entry.name != MANIFEST_NAME
+    }
+    manifest = Manifest.model_validate({**fields, "format": FORMAT, "files": files})
+    text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+    return Bundle.load(folder)
+
+
+def sha256_of(file: Path) -> str:
+    """SHA-256 of a file's content, in lower-case hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _manifest_bytes(path: Path) -> bytes:
+    file = path / MANIFEST_NAME
+    try:
+        if file.is_symlink() or not file.is_file():
+            raise BundleInvalid("there is no bundle.json")
+        if file.stat().st_size > MANIFEST_BYTES:
+            raise BundleInvalid("bundle.json is too large")
+        return file.read_bytes()
+    except OSError as error:
+        raise BundleInvalid("bundle.json cannot be read") from error

@@ -1,0 +1,45 @@
+"""What every inference engine is: a batch of preprocessed radiographs in, probabilities and class activations out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.vocabulary import EngineName
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOutput:
+    """The result of one pass over n radiographs, for all L labels of the Bundle in its order.
+
+    `probabilities` (n, L) float32, calibrated. `class_activations` (n, L, gh, gw) float32, ≥ 0: Grad-CAM before any
+    scaling; all zeros where a label's map is nowhere positive.
+    """
+
+    probabilities: NDArray[np.float32]
+    class_activations: NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """Runs one Bundle. An engine is made in the process that uses it and does not survive a fork."""
+
+    name: EngineName
+    version: str
+
+    def run(self, batch: NDArray[np.uint8]) -> EngineOutput:
+        """`batch` (n, size, size, 1) uint8, n ≥ 1. Raises EngineFailed, or ValueError for another shape or type."""
+        ...
+
+    def warm_up(self, batch_sizes: Iterable[int]) -> None:
+        """Run each batch size once, so that the first real batch costs what the others do."""
+        ...
+
+
+def check_batch(batch: NDArray[np.uint8], *, size: int) -> None:
+    """Raises ValueError unless `batch` is (n ≥ 1, size, size, 1) uint8."""
+    if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[0] < 1 or batch.shape[1:] != (size, size, 1):
+        raise ValueError(f"expected (n, {size}, {size}, 1) uint8, got {batch.shape} {batch.dtype}")

@@ -1,0 +1,60 @@
+"""The `onnxruntime` engine: the Bundle's exported graph. Never loads TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from core.errors import BundleInvalid, EngineFailed
+from core.vocabulary import EngineName
+from networks.bundle import SERVING_GRAPH, Bundle
+from networks.engines.engine import EngineOutput, check_batch
+
+OUTPUTS = ["probabilities", "class_activations"]
+
+
+class OnnxEngine:
+    """ONNX Runtime on the CPU."""
+
+    name = EngineName.ONNXRUNTIME
+
+    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+        self.version = f"onnxruntime {onnxruntime.__version__}"
+        self._size = bundle.preprocessing.size
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(bundle.file(SERVING_GRAPH)), session_options(threads=threads), providers=["CPUExecutionProvider"]
+            )
+        except (RuntimeError, ValueError) as error:
+            raise EngineFailed("the serving graph cannot be loaded") from error
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1 or {output.name for output in self._session.get_outputs()} != set(OUTPUTS):
+            raise BundleInvalid("the serving graph's inputs or outputs are not those of this release")
+        self._input = inputs[0].name
+
+    def run(self, batch: NDArray[np.uint8]) -> EngineOutput:
+        check_batch(batch, size=self._size)
+        try:
+            probabilities, activations = self._session.run(OUTPUTS, {self._input: batch})
+        except RuntimeError as error:  # every error of ONNX Runtime is one
+            raise EngineFailed from error
+        return EngineOutput(probabilities=probabilities, class_activations=activations)
+
+    def warm_up(self, batch_sizes: Iterable[int]) -> None:
+        for count in batch_sizes:
+            self.run(np.zeros((count, self._size, self._size, 1), dtype=np.uint8))
+
+
+def session_options(*, threads: int) -> onnxruntime.SessionOptions:
+    """Options of a session that shares its cores with other processes."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    # Spinning threads win microseconds for this process and take the core from the decoders.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    return options
