@@ -1,0 +1,46 @@
+"""Random changes of training images, on uint8 arrays with OpenCV: the same under every Keras backend."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.recipe import Augmentation
+
+
+def augment(image: NDArray[np.uint8], spec: Augmentation, *, random: np.random.Generator, pad: int) -> NDArray[np.uint8]:
+    """(size, size, 1) uint8 → the same shape: one affine warp, then one grey-value table. `pad` fills what comes in."""
+    size = image.shape[0]
+    warped = cv2.warpAffine(
+        np.ascontiguousarray(image[:, :, 0]),
+        _matrix(spec, size=size, random=random),
+        (size, size),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=pad,
+    )
+    contrast = 1 + random.uniform(-spec.contrast, spec.contrast)
+    brightness = random.uniform(-spec.brightness, spec.brightness)
+    grey = np.arange(256, dtype=np.float32)
+    table = np.clip((grey - 127.5) * contrast + 127.5 + brightness, 0, 255).astype(np.uint8)
+    table[pad] = pad  # the letterbox stays what it is at inference
+    changed: NDArray[np.uint8] = cv2.LUT(warped, table)
+    return changed[:, :, None]
+
+
+def _matrix(spec: Augmentation, *, size: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """(2, 3): flips, rotation and zoom about the centre, then a shift."""
+    angle = np.deg2rad(random.uniform(-spec.rotation, spec.rotation))
+    zoom = 1 + random.uniform(-spec.zoom, spec.zoom)
+    flip = np.diag(
+        [
+            -1.0 if spec.horizontal_flip and random.random() < 0.5 else 1.0,
+            -1.0 if spec.vertical_flip and random.random() < 0.5 else 1.0,
+        ]
+    )
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    linear = zoom * rotation @ flip
+    centre = np.full(2, (size - 1) / 2)
+    shift = random.uniform(-spec.shift, spec.shift, 2) * size
+    return np.hstack([linear, (centre + shift - linear @ centre)[:, None]])

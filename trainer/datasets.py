@@ -1,0 +1,88 @@
+"""Data sets as lists of records. The `split.csv` form: `path`, any label columns, optionally `split` and `group`."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DataInvalid
+
+# The truth of a label that a record does not state; losses and metrics leave it out.
+UNKNOWN = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One image file and what is known about it. `columns` holds every column of its row as text."""
+
+    file: Path
+    name: str
+    columns: Mapping[str, str]
+    split: str | None = None
+    group: str | None = None
+
+
+def read_csv(csv_file: Path, *, images: Path, required: Iterable[str] = ()) -> list[Record]:
+    """The rows of `csv_file`; their `path` is relative to the folder `images` and stays within it.
+
+    Raises DataInvalid where the file cannot be read, a required column is missing, or there are no rows.
+    """
+    try:
+        with csv_file.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream)
+            missing = {"path", *required} - set(reader.fieldnames or ())
+            if missing:
+                raise DataInvalid(f"{csv_file.name} lacks the columns {', '.join(sorted(missing))}")
+            records = [_record(row, images=images) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataInvalid(f"{csv_file.name} cannot be read as CSV") from error
+    if not records:
+        raise DataInvalid(f"{csv_file.name} has no rows")
+    return records
+
+
+def of_split(records: Sequence[Record], split: str) -> list[Record]:
+    """The records of one split. Raises DataInvalid where there are none."""
+    chosen = [record for record in records if record.split == split]
+    if not chosen:
+        known = sorted({record.split for record in records if record.split})
+        raise DataInvalid(f"no rows of the split {split!r}; there are: {', '.join(known) or 'none'}")
+    return chosen
+
+
+def truth(records: Sequence[Record], *, kind: str, labels: Sequence[str], columns: Sequence[str]) -> NDArray[np.int64]:
+    """What the rows say: (n, labels) 0/1 for `sigmoid`, (n,) label index for `softmax`; UNKNOWN where they do not.
+
+    Raises DataInvalid for a 0/1 column that holds something else. A name that is no label of a softmax head is UNKNOWN.
+    """
+    if kind == "softmax":
+        index = {label: position for position, label in enumerate(labels)}
+        column = columns[0]
+        return np.array([index.get(r.columns.get(column, "").strip().lower(), UNKNOWN) for r in records], dtype=np.int64)
+    return np.array([[_binary(record, column) for column in columns] for record in records], dtype=np.int64)
+
+
+def _record(row: dict[str, str], *, images: Path) -> Record:
+    name = (row.get("path") or "").strip()
+    if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise DataInvalid(f"the path {name!r} is empty or leaves the images folder")
+    columns = {key: value or "" for key, value in row.items() if key is not None and not isinstance(value, list)}
+    return Record(
+        file=images / name, name=name, columns=columns, split=columns.get("split"), group=columns.get("group") or None
+    )
+
+
+def _binary(record: Record, column: str) -> int:
+    text = record.columns.get(column, "").strip().lower()
+    if text in {"", "nan"}:
+        return UNKNOWN
+    if text in {"1", "1.0", "true", "yes"}:
+        return 1
+    if text in {"0", "0.0", "false", "no"}:
+        return 0
+    raise DataInvalid(f"{record.name}: the column {column} holds {text!r}, not 0 or 1")
