@@ -1,0 +1,86 @@
+"""Images and their Studies, get-or-create by content."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
+
+from core.errors import InstanceConflict, NotFound
+from core.vocabulary import MediaKind
+from db.tables import Image, Study
+
+
+def add(  # noqa: PLR0913 — one keyword a column
+    session: Session,
+    *,
+    site_id: UUID,
+    sha256: str,
+    size_bytes: int,
+    media_kind: MediaKind,
+    rows: int,
+    columns: int,
+    bits_stored: int,
+    transfer_syntax: str | None = None,
+    photometric_interpretation: str | None = None,
+    modality: str | None = None,
+    body_part: str | None = None,
+    sop_class_uid: str | None = None,
+    sop_instance_uid: str | None = None,
+    study_instance_uid: str | None = None,
+) -> Image:
+    """The Site's Image of this content, made where it is new; its Study too.
+
+    Raises InstanceConflict where the Site knows the SOP Instance UID with other content. Safe beside the same upload.
+    """
+    study_id = None if study_instance_uid is None else _study(session, site_id, study_instance_uid)
+    made = session.scalars(
+        insert(Image)
+        .values(
+            id=uuid7(),
+            site_id=site_id,
+            study_id=study_id,
+            sha256=sha256,
+            size_bytes=size_bytes,
+            media_kind=media_kind.value,
+            rows=rows,
+            columns=columns,
+            bits_stored=bits_stored,
+            transfer_syntax=transfer_syntax,
+            photometric_interpretation=photometric_interpretation,
+            modality=modality,
+            body_part=body_part,
+            sop_class_uid=sop_class_uid,
+            sop_instance_uid=sop_instance_uid,
+        )
+        .on_conflict_do_nothing()
+        .returning(Image)
+    ).one_or_none()
+    if made is not None:
+        return made
+    known = session.scalars(select(Image).where(Image.site_id == site_id, Image.sha256 == sha256)).one_or_none()
+    if known is None:
+        raise InstanceConflict
+    return known
+
+
+def get(session: Session, *, site_id: UUID, image_id: UUID) -> Image:
+    """Raises NotFound, also for another Site's."""
+    image = session.get(Image, image_id)
+    if image is None or image.site_id != site_id:
+        raise NotFound
+    return image
+
+
+def _study(session: Session, site_id: UUID, study_instance_uid: str) -> UUID:
+    session.execute(
+        insert(Study)
+        .values(id=uuid7(), site_id=site_id, study_instance_uid=study_instance_uid)
+        .on_conflict_do_nothing()
+    )
+    return session.scalars(
+        select(Study.id).where(Study.site_id == site_id, Study.study_instance_uid == study_instance_uid)
+    ).one()

@@ -1,0 +1,96 @@
+"""Sites and their API keys."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
+
+from core.errors import NotFound, Unauthorized
+from core.vocabulary import Scope
+from db.tables import ApiKey, Site
+
+MARK = "lcy_"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: a Site, by one of its keys."""
+
+    site_id: UUID
+    key_id: UUID
+    scopes: frozenset[Scope]
+
+
+def create_site(session: Session, name: str) -> Site:
+    """A new Site; the name must be new (IntegrityError at flush)."""
+    site = Site(name=name)
+    session.add(site)
+    session.flush()
+    return site
+
+
+def get_or_create_site(session: Session, name: str) -> Site:
+    """The Site of this name, made where it is not there; safe beside another process doing the same."""
+    session.execute(insert(Site).values(id=uuid7(), name=name).on_conflict_do_nothing(index_elements=["name"]))
+    return session.scalars(select(Site).where(Site.name == name)).one()
+
+
+def issue_key(
+    session: Session, *, site_id: UUID, name: str, scopes: Iterable[Scope], expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
+    """A new key and its only showing, `lcy_<prefix>.<secret>`. Raises NotFound for an unknown Site."""
+    if session.get(Site, site_id) is None:
+        raise NotFound
+    prefix = secrets.token_hex(6)
+    presented = f"{MARK}{prefix}.{secrets.token_urlsafe(32)}"
+    key = ApiKey(
+        site_id=site_id,
+        name=name,
+        prefix=prefix,
+        secret_sha256=_digest(presented),
+        scopes=sorted(scope.value for scope in set(scopes)),
+        expires_at=expires_at,
+    )
+    session.add(key)
+    session.flush()
+    return key, presented
+
+
+def revoke_key(session: Session, *, site_id: UUID, key_id: UUID) -> None:
+    """From now on the key opens nothing. Raises NotFound."""
+    key = session.get(ApiKey, key_id)
+    if key is None or key.site_id != site_id:
+        raise NotFound
+    key.revoked_at = session.scalar(select(func.now()))
+
+
+def authenticate(session: Session, presented: str) -> Principal:
+    """Who presents this key. Raises Unauthorized for one that is malformed, unknown, revoked or expired."""
+    prefix = presented.removeprefix(MARK).partition(".")[0]
+    # A NUL cannot be sent to Postgres, and no key of ours is anything but ASCII.
+    usable = presented.startswith(MARK) and prefix.isascii() and prefix.isalnum()
+    key = session.scalars(
+        select(ApiKey).where(
+            ApiKey.prefix == (prefix if usable else ""),
+            ApiKey.revoked_at.is_(None),
+            or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now()),
+        )
+    ).one_or_none()
+    expected = key.secret_sha256 if key is not None else _digest("")
+    if not hmac.compare_digest(expected, _digest(presented)) or key is None:
+        raise Unauthorized
+    return Principal(key.site_id, key.id, frozenset(Scope(scope) for scope in key.scopes))
+
+
+def _digest(presented: str) -> str:
+    return hashlib.sha256(presented.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,83 @@
+"""The engine and the unit of work: the only place that commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from core.errors import DatabaseUnavailable
+from core.settings import Settings
+
+CONNECT_TIMEOUT = 3
+POOL_TIMEOUT = 5.0
+
+
+class Database:
+    """One process's connections. After a fork the child calls `dispose(close=False)` first."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @contextmanager
+    def unit_of_work(self) -> Iterator[Session]:
+        """A session that commits when the block ends and rolls back when it raises.
+
+        Rows stay readable after the commit. Raises DatabaseUnavailable where the server is away, too slow, or the
+        connection is lost; when that happens at COMMIT the outcome is unknown, and callers must be safe to repeat.
+        """
+        session = Session(self.engine, expire_on_commit=False)
+        try:
+            with session.begin():
+                yield session
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            raise DatabaseUnavailable from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise DatabaseUnavailable from error
+            raise
+        finally:
+            try:
+                session.close()
+            except (OperationalError, InterfaceError):
+                # The connection is gone: what mattered was raised above.
+                session.invalidate()
+
+    def check(self) -> None:
+        """Readiness: the server answers and its schema is there. Raises DatabaseUnavailable."""
+        with self.unit_of_work() as session:
+            if session.scalar(text("SELECT to_regclass('job')")) is None:
+                raise DatabaseUnavailable("The database is not migrated")
+
+    def dispose(self, *, close: bool = True) -> None:
+        """Drop the pool. `close=False` in a forked child: the connections are the parent's."""
+        self.engine.dispose(close=close)
+
+
+def make_database(settings: Settings, *, application_name: str, pool_size: int | None = None) -> Database:
+    """A Database on the settings' URL. Connects to nothing yet."""
+    timeout_ms = int(settings.database_statement_timeout * 1000)
+    engine = create_engine(
+        settings.database_url.get_secret_value(),
+        pool_size=pool_size or settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={
+            "application_name": application_name,
+            "connect_timeout": CONNECT_TIMEOUT,
+            # jit: compiling costs more than any statement of ours. tcp_user_timeout: a cut network is noticed in time.
+            "options": f"-c statement_timeout={timeout_ms} -c timezone=UTC -c jit=off "
+            "-c idle_in_transaction_session_timeout=60000",
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": timeout_ms,
+        },
+    )
+    return Database(engine)

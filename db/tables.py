@@ -1,0 +1,333 @@
+"""The tables. UUIDv7 keys made here, times `timestamptz` by the database's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Double,
+    ForeignKey,
+    Index,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from uuid_utils.compat import uuid7
+
+from core.vocabulary import (
+    CLAIMABLE_STATES,
+    TERMINAL_STATES,
+    Decision,
+    EngineName,
+    JobEventKind,
+    JobState,
+    MediaKind,
+    ModelState,
+    Scope,
+)
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that a migration can speak of it."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        }
+    )
+    type_annotation_map = {
+        UUID: Uuid(),
+        str: Text(),
+        datetime: DateTime(timezone=True),
+        float: Double(),
+        dict[str, Any]: JSONB(),
+        list[str]: ARRAY(Text()),
+    }
+
+
+def quoted(values: Iterable[StrEnum]) -> str:
+    """Enum values as a SQL list: `'a', 'b'`."""
+    return ", ".join(f"'{value.value}'" for value in sorted(values))
+
+
+def one_of(column: str, values: Iterable[StrEnum]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({quoted(values)})", name=f"{column}_known")
+
+
+def _key() -> Mapped[UUID]:
+    return mapped_column(primary_key=True, default=uuid7)
+
+
+def _now() -> Mapped[datetime]:
+    return mapped_column(server_default=func.now())
+
+
+class Site(Base):
+    """A tenant."""
+
+    __tablename__ = "site"
+    id: Mapped[UUID] = _key()
+    name: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = _now()
+
+
+class ApiKey(Base):
+    """A key of a Site: the public prefix and the SHA-256 of the whole; the secret itself is nowhere."""
+
+    __tablename__ = "api_key"
+    __table_args__ = (
+        CheckConstraint(f"scopes <@ ARRAY[{quoted(Scope)}]::text[]", name="scopes_known"),
+        CheckConstraint("length(secret_sha256) = 64", name="secret_sha256_length"),
+    )
+    id: Mapped[UUID] = _key()
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"), index=True)
+    name: Mapped[str]
+    prefix: Mapped[str] = mapped_column(unique=True)
+    secret_sha256: Mapped[str]
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime] = _now()
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class Study(Base):
+    """One exam of a Site."""
+
+    __tablename__ = "study"
+    __table_args__ = (UniqueConstraint("site_id", "study_instance_uid"),)
+    id: Mapped[UUID] = _key()
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
+    study_instance_uid: Mapped[str]
+    created_at: Mapped[datetime] = _now()
+
+
+class Image(Base):
+    """A stored radiograph, by its content; sizes in bytes and pixels of the file."""
+
+    __tablename__ = "image"
+    __table_args__ = (
+        UniqueConstraint("site_id", "sha256"),
+        UniqueConstraint("site_id", "sop_instance_uid"),
+        one_of("media_kind", MediaKind),
+        CheckConstraint("length(sha256) = 64", name="sha256_length"),
+        CheckConstraint("size_bytes > 0 AND rows > 0 AND columns > 0 AND bits_stored > 0", name="sizes_positive"),
+    )
+    id: Mapped[UUID] = _key()
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
+    study_id: Mapped[UUID | None] = mapped_column(ForeignKey("study.id"), index=True)
+    sha256: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    media_kind: Mapped[str]
+    rows: Mapped[int]
+    columns: Mapped[int]
+    bits_stored: Mapped[int]
+    transfer_syntax: Mapped[str | None]
+    photometric_interpretation: Mapped[str | None]
+    modality: Mapped[str | None]
+    body_part: Mapped[str | None]
+    sop_class_uid: Mapped[str | None]
+    sop_instance_uid: Mapped[str | None]
+    created_at: Mapped[datetime] = _now()
+
+
+class Job(Base):
+    """Run the active ModelVersion on one Image. Its state is moved by `db.repositories.jobs` alone."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        UniqueConstraint("site_id", "idempotency_key"),
+        one_of("state", JobState),
+        CheckConstraint(
+            "(state = 'running') = (lease_owner IS NOT NULL) AND (state = 'running') = (lease_expires_at IS NOT NULL)",
+            name="running_means_leased",
+        ),
+        CheckConstraint(
+            f"(state IN ({quoted(TERMINAL_STATES)})) = (finished_at IS NOT NULL)", name="terminal_means_finished"
+        ),
+        CheckConstraint("(idempotency_key IS NULL) OR (length(idempotency_key) BETWEEN 1 AND 255)", name="key_length"),
+        CheckConstraint("attempt >= 0 AND crash_count >= 0 AND fence >= 0 AND max_attempts > 0", name="counts_positive"),
+        CheckConstraint("priority BETWEEN -10 AND 10", name="priority_range"),
+        # A claim reads these in order and stops at its LIMIT. Suspects (jobs that ended with a worker's death) have their
+        # own small index, since they are claimed alone; retries are read per priority, so that none not due is stepped over.
+        Index(
+            "ix_job_claim",
+            text("priority DESC"),
+            "created_at",
+            "id",
+            postgresql_where=text("state = 'queued' AND crash_count = 0"),
+        ),
+        Index(
+            "ix_job_retry",
+            "priority",
+            "run_after",
+            postgresql_where=text("state = 'retry_wait' AND crash_count = 0"),
+        ),
+        Index(
+            "ix_job_suspect",
+            "run_after",
+            postgresql_where=text(f"state IN ({quoted(CLAIMABLE_STATES)}) AND crash_count > 0"),
+        ),
+        Index("ix_job_lease", "lease_expires_at", postgresql_where=text("state = 'running'")),
+        Index(
+            "ix_job_deadline", "deadline_at", postgresql_where=text(f"state IN ({quoted(CLAIMABLE_STATES)})")
+        ),
+        Index("ix_job_site", "site_id", "created_at", "id"),
+        Index("ix_job_image", "image_id"),
+        Index(
+            "ix_job_site_active",
+            "site_id",
+            postgresql_where=text(f"state IN ({quoted(frozenset(JobState) - TERMINAL_STATES)})"),
+        ),
+    )
+    id: Mapped[UUID] = _key()
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
+    image_id: Mapped[UUID] = mapped_column(ForeignKey("image.id"))
+    state: Mapped[str] = mapped_column(server_default=JobState.QUEUED.value)
+    priority: Mapped[int] = mapped_column(server_default="0")
+    explain: Mapped[list[str]]
+    idempotency_key: Mapped[str | None]
+    request_hash: Mapped[str]
+    replay_of: Mapped[UUID | None] = mapped_column(ForeignKey("job.id"))
+    attempt: Mapped[int] = mapped_column(server_default="0")
+    max_attempts: Mapped[int]
+    crash_count: Mapped[int] = mapped_column(server_default="0")
+    fence: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    lease_owner: Mapped[str | None]
+    lease_expires_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = _now()
+    run_after: Mapped[datetime] = _now()
+    hinted_at: Mapped[datetime] = _now()
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    deadline_at: Mapped[datetime]
+    cancel_requested_at: Mapped[datetime | None]
+    error_code: Mapped[str | None]
+    error_detail: Mapped[str | None]
+    image: Mapped[Image] = relationship(lazy="raise_on_sql")
+
+
+class JobEvent(Base):
+    """One transition of a Job; a trigger refuses to change or remove it."""
+
+    __tablename__ = "job_event"
+    __table_args__ = (
+        one_of("kind", JobEventKind),
+        one_of("state", JobState),
+        Index("ix_job_event_job", "job_id", "id"),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=True)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id"))
+    kind: Mapped[str]
+    state: Mapped[str]
+    fence: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[datetime] = _now()
+    owner: Mapped[str | None]
+    code: Mapped[str | None]
+
+
+class ModelVersion(Base):
+    """A registered Bundle."""
+
+    __tablename__ = "model_version"
+    __table_args__ = (
+        one_of("state", ModelState),
+        UniqueConstraint("name", "version"),
+        Index("uq_model_version_active", "state", unique=True, postgresql_where=text("state = 'active'")),
+    )
+    id: Mapped[UUID] = _key()
+    name: Mapped[str]
+    version: Mapped[str]
+    digest: Mapped[str] = mapped_column(unique=True)
+    state: Mapped[str]
+    labels: Mapped[list[str]]
+    explainable: Mapped[list[str]]
+    manifest: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = _now()
+    activated_at: Mapped[datetime | None]
+
+
+class Prediction(Base):
+    """The result of a succeeded Job; `window` is (left, top, right, bottom) in fractions of the heatmap's grid."""
+
+    __tablename__ = "prediction"
+    __table_args__ = (
+        one_of("engine", EngineName),
+        CheckConstraint("region_probability BETWEEN 0 AND 1", name="probability_range"),
+        CheckConstraint("rows > 0 AND columns > 0", name="sizes_positive"),
+        CheckConstraint("cardinality(\"window\") = 4", name="window_corners"),
+    )
+    id: Mapped[UUID] = _key()
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id"), unique=True)
+    model_version_id: Mapped[UUID] = mapped_column(ForeignKey("model_version.id"), index=True)
+    fence: Mapped[int] = mapped_column(BigInteger)
+    engine: Mapped[str]
+    region: Mapped[str]
+    region_probability: Mapped[float]
+    region_probabilities: Mapped[dict[str, Any]]
+    rows: Mapped[int]
+    columns: Mapped[int]
+    preview_key: Mapped[str]
+    window: Mapped[list[float]] = mapped_column(ARRAY(Double()))
+    timings_ms: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = _now()
+    model_version: Mapped[ModelVersion] = relationship(lazy="raise_on_sql")
+    findings: Mapped[list[Finding]] = relationship(lazy="raise_on_sql", order_by="Finding.position")
+
+
+class Finding(Base):
+    """A label's calibrated probability against its threshold."""
+
+    __tablename__ = "finding"
+    __table_args__ = (
+        UniqueConstraint("prediction_id", "label"),
+        one_of("decision", Decision),
+        CheckConstraint("probability BETWEEN 0 AND 1 AND threshold BETWEEN 0 AND 1", name="probability_range"),
+    )
+    id: Mapped[UUID] = _key()
+    prediction_id: Mapped[UUID] = mapped_column(ForeignKey("prediction.id"))
+    position: Mapped[int]
+    label: Mapped[str]
+    probability: Mapped[float]
+    threshold: Mapped[float]
+    decision: Mapped[str]
+    explanation: Mapped[Explanation | None] = relationship(lazy="raise_on_sql")
+
+
+class Explanation(Base):
+    """Grad-CAM of one Finding; `regions` are boxes `{x, y, width, height, score}` in original pixels."""
+
+    __tablename__ = "explanation"
+    id: Mapped[UUID] = _key()
+    finding_id: Mapped[UUID] = mapped_column(ForeignKey("finding.id"), unique=True)
+    heatmap_key: Mapped[str]
+    regions: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+
+
+class Worker(Base):
+    """A worker process as it last told of itself; `progress_at` is its last poll or claim."""
+
+    __tablename__ = "worker"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    pid: Mapped[int]
+    engine: Mapped[str]
+    model_digest: Mapped[str | None]
+    state: Mapped[str]
+    started_at: Mapped[datetime] = _now()
+    seen_at: Mapped[datetime] = _now()
+    progress_at: Mapped[datetime] = _now()

@@ -1,0 +1,170 @@
+"""The S3 object store, on the minio client. It names errors in our words and bounds every wait."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import urllib3
+from minio import Minio
+from minio.deleteobjects import DeleteObject
+from minio.error import MinioException, S3Error
+
+from core.errors import ObjectMissing, RequestInvalid, StoreUnavailable
+from core.settings import Settings
+from storage.store import StoredObject, require_key
+
+PART_BYTES = 8 * 1024 * 1024
+CONNECT_TIMEOUT = 2.0
+CONNECTIONS = 32
+CHUNK_BYTES = 1024 * 1024
+MISSING_CODES = frozenset({"NoSuchKey", "NoSuchObject", "ResourceNotFound"})
+OWNED_CODES = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Name every fault: a missing object is ObjectMissing, all else of the network or server StoreUnavailable."""
+    try:
+        yield
+    except S3Error as error:
+        if error.code in MISSING_CODES:
+            raise ObjectMissing from error
+        raise StoreUnavailable from error
+    except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
+        raise StoreUnavailable from error
+
+
+class _Exact(io.RawIOBase):
+    """A reader that notices an input shorter than announced (which the minio client reports as a plain OSError)."""
+
+    def __init__(self, data: BinaryIO, size: int) -> None:
+        self._data = data
+        self._left = size
+        self.short = False
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        wanted = self._left if size < 0 else min(size, self._left)
+        chunk = self._data.read(wanted)
+        self._left -= len(chunk)
+        self.short = self.short or (wanted > 0 and not chunk)
+        return chunk
+
+
+class S3Store:
+    """One bucket. Thread-safe (one connection pool); make it after a fork, not before."""
+
+    def __init__(self, client: Minio, bucket: str) -> None:
+        self._client: Any = client
+        self._bucket = bucket
+
+    def put(self, key: str, data: BinaryIO, *, size: int, content_type: str) -> None:
+        exact = _Exact(data, size)
+        try:
+            self._put(key, exact, size, content_type)
+        except StoreUnavailable:
+            if exact.short:
+                raise RequestInvalid("The upload ended before its announced size") from None
+            raise
+
+    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> None:
+        self._put(key, io.BytesIO(data), len(data), content_type)
+
+    def get(self, key: str, *, limit: int | None = None) -> bytes:
+        if limit == 0:
+            self.stat(key)
+            return b""
+        with _translated():
+            response = self._client.get_object(bucket_name=self._bucket, object_name=key)
+            try:
+                # `amt` bounds what is read; urllib3 raises IncompleteRead where the body ends early.
+                return _read(response, limit)
+            finally:
+                # Reading on to reuse the connection could cost the rest of a large object: close where cut.
+                response.close()
+                response.release_conn()
+
+    def stat(self, key: str) -> StoredObject:
+        with _translated():
+            found = self._client.stat_object(bucket_name=self._bucket, object_name=key)
+        return StoredObject(key, found.size, found.last_modified)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        with _translated():
+            wanted = (DeleteObject(name=key) for key in keys)
+            errors = list(self._client.remove_objects(bucket_name=self._bucket, delete_object_list=wanted))
+        if any(error.code not in MISSING_CODES for error in errors):
+            raise StoreUnavailable
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        with _translated():
+            for found in self._client.list_objects(bucket_name=self._bucket, prefix=prefix, recursive=True):
+                if not found.is_dir:
+                    yield StoredObject(found.object_name, found.size, found.last_modified)
+
+    def ensure(self) -> None:
+        with _translated():
+            if self._client.bucket_exists(bucket_name=self._bucket):
+                return
+            try:
+                self._client.make_bucket(bucket_name=self._bucket)
+            except S3Error as error:
+                # Another process made it between our two calls.
+                if error.code not in OWNED_CODES:
+                    raise
+
+    def check(self) -> None:
+        with _translated():
+            if not self._client.bucket_exists(bucket_name=self._bucket):
+                raise StoreUnavailable("The object store's bucket does not exist")
+
+    def _put(self, key: str, data: Any, size: int, content_type: str) -> None:
+        require_key(key)
+        with _translated():
+            self._client.put_object(
+                bucket_name=self._bucket,
+                object_name=key,
+                data=data,
+                length=size,
+                content_type=content_type,
+                # One request below the limit; a multipart upload in one thread above it, so that memory stays at a part.
+                part_size=PART_BYTES,
+                num_parallel_uploads=1,
+            )
+
+
+def _read(response: Any, limit: int | None) -> bytes:
+    chunks: list[bytes] = []
+    left = limit
+    while left is None or left > 0:
+        chunk = response.read(CHUNK_BYTES if left is None else min(CHUNK_BYTES, left))
+        if not chunk:
+            break
+        chunks.append(chunk)
+        if left is not None:
+            left -= len(chunk)
+    return b"".join(chunks)
+
+
+def make_store(settings: Settings) -> S3Store:
+    """A store on the settings' bucket. Connects to nothing yet."""
+    pool = urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT, settings.s3_timeout), read=settings.s3_timeout),
+        maxsize=CONNECTIONS,
+        # One more try covers a connection that the server closed while idle; a longer wait is the job's retry.
+        retries=urllib3.Retry(total=1, backoff_factor=0.1, status_forcelist=()),
+    )
+    client = Minio(
+        endpoint=settings.s3_endpoint,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        region=settings.s3_region,
+        secure=settings.s3_secure,
+        http_client=pool,
+    )
+    return S3Store(client, settings.s3_bucket)
