@@ -106,3 +106,10 @@ def load_settings() -> Settings:
 def inherited_environment() -> dict[str, str]:
     """A copy of the environment for child processes, without any `LUCENCY_` setting: those are passed explicitly."""
     return {name: value for name, value in os.environ.items() if not name.startswith("LUCENCY_")}
+
+
+def limit_threads(count: int) -> None:
+    """Bound the thread pools of numeric libraries in this process and its children. They read it when they load."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        os.environ[name] = str(count)
+    os.environ["TF_NUM_INTEROP_THREADS"] = "1"

@@ -1,0 +1,113 @@
+"""Upkeep: the sweeper, and the reconciler of object store and database. Two at a time do no harm."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+from uuid import UUID
+
+from core.logs import logger
+from core.settings import Settings
+from db.repositories import jobs, orphans
+from db.session import Database, try_lock
+from storage.store import ObjectStore, StoredObject
+
+log = logger(__name__)
+T = TypeVar("T")
+
+# One hint makes one child drain all that is due; more only wake more children.
+HINTS_AT_MOST = 16
+PAGE = 500
+
+INPUT = re.compile(r"in/(?P<site>[0-9a-f-]{36})/(?P<sha256>[0-9a-f]{64})")
+OUTPUT = re.compile(r"out/(?P<job>[0-9a-f-]{36})/(?P<fence>[0-9]{1,18})/[^/]+")
+
+
+def sweep(database: Database, settings: Settings) -> int:
+    """One sweep; returns how many hints to publish after its commit. Raises DatabaseUnavailable."""
+    with database.unit_of_work() as session:
+        if not try_lock(session, "sweep"):
+            return 0
+        report = jobs.sweep(session, max_crashes=settings.max_crashes)
+        due = jobs.due(session, stale_s=settings.stale_hint)
+    if report.recovered or report.died or report.expired:
+        log.info("swept", recovered=report.recovered, died=report.died, expired=report.expired, due=due)
+    return min(due, HINTS_AT_MOST)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """Objects removed because nothing in the database names them, and objects that rows name but that are not there."""
+
+    removed_inputs: int
+    removed_outputs: int
+    missing: int
+
+
+def reconcile(database: Database, store: ObjectStore, settings: Settings) -> Reconciliation:
+    """Remove orphans older than `orphan_age`, losers' outputs among them; report objects that are gone.
+
+    Raises DatabaseUnavailable, StoreUnavailable; what was removed until then stays removed.
+    """
+    oldest = datetime.now(UTC) - timedelta(seconds=settings.orphan_age)
+    inputs = _remove_inputs(database, store, oldest)
+    outputs = _remove_outputs(database, store, oldest)
+    missing = _count_missing(database, store, oldest)
+    done = Reconciliation(inputs, outputs, missing)
+    log.info("reconciled", removed_inputs=inputs, removed_outputs=outputs, missing=missing)
+    return done
+
+
+def _remove_inputs(database: Database, store: ObjectStore, oldest: datetime) -> int:
+    removed = 0
+    for page in pages(_old(store.list("in/"), oldest)):
+        named = {entry.key: match for entry in page if (match := INPUT.fullmatch(entry.key))}
+        wanted = {key: (UUID(match["site"]), match["sha256"]) for key, match in named.items()}
+        with database.unit_of_work() as session:
+            known = orphans.known_images(session, wanted.values())
+        gone = [key for key, image in wanted.items() if image not in known]
+        store.delete(gone)
+        removed += len(gone)
+    return removed
+
+
+def _remove_outputs(database: Database, store: ObjectStore, oldest: datetime) -> int:
+    removed = 0
+    for page in pages(_old(store.list("out/"), oldest)):
+        named = {entry.key: match for entry in page if (match := OUTPUT.fullmatch(entry.key))}
+        claims = {key: (UUID(match["job"]), int(match["fence"])) for key, match in named.items()}
+        with database.unit_of_work() as session:
+            # A claim that still runs may be about to win: its objects stay.
+            live = orphans.live_outputs(session, claims.values())
+        gone = [key for key, claim in claims.items() if claim not in live]
+        store.delete(gone)
+        removed += len(gone)
+    return removed
+
+
+def _count_missing(database: Database, store: ObjectStore, oldest: datetime) -> int:
+    """Both listings are by key, so one pass over each finds rows without an object."""
+    missing = 0
+    for prefix, keys in (("in/", orphans.image_keys), ("out/", orphans.output_keys)):
+        stored = {entry.key for entry in store.list(prefix)}
+        with database.unit_of_work() as session:
+            for key in keys(session, before=oldest):
+                if key not in stored:
+                    missing += 1
+                    log.error("object_missing", key=key)
+    return missing
+
+
+def _old(entries: Iterable[StoredObject], oldest: datetime) -> Iterator[StoredObject]:
+    return (entry for entry in entries if entry.modified < oldest)
+
+
+def pages(entries: Iterable[T]) -> Iterator[list[T]]:
+    """`entries` in lists of at most PAGE."""
+    iterator = iter(entries)
+    while page := list(itertools.islice(iterator, PAGE)):
+        yield page

@@ -1,0 +1,124 @@
+"""The active ModelVersion in this process: its Bundle from the object store, verified, and its engine."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from core.errors import BundleInvalid, ObjectMissing
+from core.logs import logger
+from core.settings import Settings
+from networks.bundle import MANIFEST_NAME, Bundle, parse_manifest
+from networks.engines import Engine, make_engine
+from storage.store import ObjectStore, bundle_prefix
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A ModelVersion whose engine is loaded and warm."""
+
+    version_id: UUID
+    bundle: Bundle
+    engine: Engine
+
+
+class BundleCache:
+    """Verified Bundles in a folder that worker processes of this machine share, one sub-folder per digest."""
+
+    def __init__(self, folder: Path, store: ObjectStore) -> None:
+        self._folder = folder
+        self._store = store
+
+    def fetch(self, digest: str) -> Bundle:
+        """The Bundle of `digest`. A cached copy that fails its checksums is fetched anew.
+
+        Raises BundleInvalid, StoreUnavailable.
+        """
+        place = self._folder / digest
+        if place.exists():
+            try:
+                return _verified(place, digest)
+            except BundleInvalid:
+                log.warning("cached_bundle_invalid", digest=digest)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{digest[:12]}-", dir=self._folder))
+        try:
+            self._download(digest, draft)
+            _verified(draft, digest)
+            self._put_in_place(draft, digest)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return _verified(place, digest)
+
+    def _download(self, digest: str, draft: Path) -> None:
+        prefix = bundle_prefix(digest)
+        try:
+            manifest = self._store.get(prefix + MANIFEST_NAME)
+            (draft / MANIFEST_NAME).write_bytes(manifest)
+            # The manifest's parser refuses names that lead out of the folder.
+            for name in parse_manifest(manifest).files:
+                (draft / name).write_bytes(self._store.get(prefix + name))
+        except ObjectMissing as error:
+            raise BundleInvalid("the object store lacks a file of the Bundle") from error
+
+    def _put_in_place(self, draft: Path, digest: str) -> None:
+        """A rename, so that no process sees half a Bundle."""
+        place = self._folder / digest
+        try:
+            draft.rename(place)
+        except OSError:
+            if _is_valid(place, digest):  # another process was quicker
+                return
+            discarded = Path(tempfile.mkdtemp(prefix=".discarded-", dir=self._folder))
+            place.rename(discarded / "bundle")
+            draft.rename(place)
+            shutil.rmtree(discarded, ignore_errors=True)
+
+
+def _is_valid(folder: Path, digest: str) -> bool:
+    try:
+        _verified(folder, digest)
+    except BundleInvalid:
+        return False
+    return True
+
+
+def _verified(folder: Path, digest: str) -> Bundle:
+    bundle = Bundle.load(folder, verify=True)
+    if bundle.digest != digest:
+        raise BundleInvalid("the manifest is not the one that was registered")
+    return bundle
+
+
+class Models:
+    """The model in use. `load` replaces it; the one before is freed when its last batch is done."""
+
+    def __init__(self, *, cache: BundleCache, settings: Settings) -> None:
+        self._cache = cache
+        self._settings = settings
+        self.current: LoadedModel | None = None
+
+    @property
+    def digest(self) -> str | None:
+        return None if self.current is None else self.current.bundle.digest
+
+    def load(self, version_id: UUID, digest: str) -> LoadedModel:
+        """Fetch, load and warm. Raises BundleInvalid, StoreUnavailable, EngineFailed; then `current` is unchanged."""
+        started = time.perf_counter()
+        bundle = self._cache.fetch(digest)
+        engine = make_engine(self._settings.engine, bundle, threads=self._settings.engine_threads)
+        engine.warm_up(sorted({1, self._settings.claim_batch}))
+        self.current = LoadedModel(version_id, bundle, engine)
+        log.info(
+            "model_loaded",
+            digest=digest,
+            engine=str(self._settings.engine),
+            duration_ms=round(1000 * (time.perf_counter() - started)),
+        )
+        return self.current

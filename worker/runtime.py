@@ -1,0 +1,92 @@
+"""What one process of the worker holds: connections, and for inference the model, the decoders and the heartbeat."""
+
+from __future__ import annotations
+
+from core.errors import LucencyError
+from core.logs import logger
+from core.queue import HARD_TIME_LIMIT
+from core.settings import Settings
+from db.session import Database, make_database
+from imaging.sandbox import DecoderPool
+from storage.s3 import make_store
+from worker.activity import Activity
+from worker.claim import Claimer
+from worker.heartbeat import Heartbeat
+from worker.holdings import Holdings
+from worker.intake import Intake
+from worker.models import BundleCache, Models
+from worker.outputs import Outputs
+from worker.pipeline import Pipeline
+from worker.presence import Presence, worker_name
+from worker.recorder import Recorder
+from worker.stopping import StopFlag
+
+log = logger(__name__)
+
+# A batch whose decoding takes longer gives the rest of its jobs back: eight hopeless images would outlast the time limit.
+INTAKE_BOUND_S = 30.0
+PATIENCE_S = 30.0
+
+
+class InferenceRuntime:
+    """Everything an inference process has. Make it after the fork; `close` gives it back."""
+
+    def __init__(self, settings: Settings, *, stopping: StopFlag) -> None:
+        name = worker_name()
+        self.database: Database = make_database(settings, application_name="worker", pool_size=4)
+        self._own: Database = make_database(settings, application_name="worker heartbeat", pool_size=1)
+        store = make_store(settings)
+        self._decoders = DecoderPool(
+            size=settings.decoders, memory_bytes=settings.decode_memory, timeout_s=settings.decode_timeout
+        )
+        folder = settings.bundle_cache or settings.home / "bundles"
+        models = Models(cache=BundleCache(folder, store), settings=settings)
+        holdings = Holdings(bound_s=HARD_TIME_LIMIT)
+        self.activity = Activity(patience_s=PATIENCE_S)
+        self._claimer = Claimer(
+            database=self.database,
+            models=models,
+            holdings=holdings,
+            owner=name,
+            lease_s=settings.lease,
+            largest=settings.claim_batch,
+        )
+        self._intake = Intake(store=store, decoders=self._decoders, size=settings.decoders, bound_s=INTAKE_BOUND_S)
+        self._outputs = Outputs(store)
+        self.pipeline = Pipeline(
+            claimer=self._claimer,
+            intake=self._intake,
+            outputs=self._outputs,
+            recorder=Recorder(database=self.database, holdings=holdings, settings=settings),
+            holdings=holdings,
+            activity=self.activity,
+            stopping=stopping.is_set,
+        )
+        self._heartbeat = Heartbeat(
+            database=self._own,
+            holdings=holdings,
+            presence=Presence(name, str(settings.engine), models, self.activity),
+            interval_s=settings.heartbeat,
+            lease_s=settings.lease,
+        )
+
+    def start(self) -> None:
+        """Load the active model, say so in the Worker row, start the heartbeat.
+
+        Where there is no model yet, or a server is away, the process starts all the same: each hint tries again.
+        """
+        try:
+            self._claimer.ensure_model()
+        except LucencyError as error:
+            log.warning("model_not_loaded", error_code=error.code, detail=error.detail)
+        self._heartbeat.beat()
+        self._heartbeat.start()
+
+    def close(self) -> None:
+        self._heartbeat.stop()
+        self.pipeline.close()
+        self._intake.close()
+        self._outputs.close()
+        self._decoders.close()
+        self.database.dispose()
+        self._own.dispose()

@@ -1,0 +1,69 @@
+"""The tasks. A message is a hint: each may come twice, late or never. Each returns, whatever happened."""
+
+from __future__ import annotations
+
+from core.errors import LucencyError
+from core.logs import logger
+from core.queue import INFER_TASK, RECONCILE_TASK, SWEEP_TASK, hint_inference
+from worker import maintenance
+from worker.app import celery, process, settings
+
+log = logger(__name__)
+
+# A task ends well before the soft time limit, and hints itself: so a shutdown or a change of code never waits long.
+BUDGET_S = 20.0
+
+
+@celery.task(name=INFER_TASK)  # type: ignore[untyped-decorator]
+def infer() -> None:
+    """Claim what is due and run it."""
+    runtime = process.inference
+    if runtime is None:
+        return
+    runtime.activity.begin()
+    more = False
+    try:
+        more = runtime.pipeline.drain(budget_s=BUDGET_S) and not process.stopping.is_set()
+    except LucencyError as error:
+        log.warning("drain_ended", error_code=error.code, detail=error.detail)
+    except Exception:  # noqa: BLE001 - the jobs have their outcome; an exception here would stall a late-ack worker
+        log.exception("drain_failed")
+    finally:
+        runtime.activity.end()
+    if more:
+        _hint()
+
+
+@celery.task(name=SWEEP_TASK)  # type: ignore[untyped-decorator]
+def sweep() -> None:
+    """Bring back jobs of dead workers, end those past their deadline, hint again about what is due."""
+    if process.database is None:
+        return
+    try:
+        hints = maintenance.sweep(process.database, settings)
+    except LucencyError as error:
+        log.warning("sweep_failed", error_code=error.code)
+        return
+    for _ in range(hints):
+        if not _hint():
+            return
+
+
+@celery.task(name=RECONCILE_TASK)  # type: ignore[untyped-decorator]
+def reconcile() -> None:
+    """Compare object store and database."""
+    if process.database is None or process.store is None:
+        return
+    try:
+        maintenance.reconcile(process.database, process.store, settings)
+    except LucencyError as error:
+        log.warning("reconcile_failed", error_code=error.code)
+
+
+def _hint() -> bool:
+    try:
+        hint_inference(celery)
+    except LucencyError as error:
+        log.warning("hint_failed", error_code=error.code)  # the sweeper hints again
+        return False
+    return True
