@@ -1,0 +1,37 @@
+"""The life of a Job. This package alone moves a job's state, each time by one guarded statement with its JobEvent.
+
+Every transition to a terminal state also notifies the channel `job_finished` (by the trigger that refuses illegal moves).
+"""
+
+from db.repositories.jobs.claims import Claim, claim, heartbeat, release
+from db.repositories.jobs.finish import FindingRecord, Outcome, fail, succeed
+from db.repositories.jobs.queries import counts_by_state, events, get, oldest_due_age, page, result
+from db.repositories.jobs.requests import Submission, cancel, find_by_key, replay, submit
+from db.repositories.jobs.sweeping import SweepReport, due, sweep
+from db.repositories.locks import try_lock
+
+__all__ = [
+    "Claim",
+    "FindingRecord",
+    "Outcome",
+    "Submission",
+    "SweepReport",
+    "cancel",
+    "claim",
+    "counts_by_state",
+    "due",
+    "events",
+    "fail",
+    "find_by_key",
+    "get",
+    "heartbeat",
+    "oldest_due_age",
+    "page",
+    "release",
+    "replay",
+    "result",
+    "submit",
+    "succeed",
+    "sweep",
+    "try_lock",
+]

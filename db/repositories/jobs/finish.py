@@ -1,0 +1,153 @@
+"""The end of an attempt: the guarded finish with its prediction, and failures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
+
+from core.errors import LucencyError
+from core.vocabulary import JobState
+from db.repositories.jobs.claims import Claim
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRecord:
+    """A Finding to store. `regions`: boxes `{x, y, width, height, score}` in original pixels; None: not explained."""
+
+    label: str
+    probability: float
+    threshold: float
+    decision: str
+    heatmap_key: str | None = None
+    regions: list[dict[str, float]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of one claim. `window`: left, top, right, bottom in fractions of the heatmap's grid."""
+
+    prediction_id: UUID
+    job_id: UUID
+    fence: int
+    model_version_id: UUID
+    engine: str
+    region: str
+    region_probability: float
+    region_probabilities: Mapping[str, float]
+    rows: int
+    columns: int
+    preview_key: str
+    window: tuple[float, float, float, float]
+    timings_ms: Mapping[str, float]
+    findings: tuple[FindingRecord, ...]
+
+
+_SUCCEED = text("""
+WITH input AS (
+    SELECT * FROM jsonb_to_recordset(CAST(:outcomes AS jsonb)) AS outcome (
+        prediction_id uuid, job_id uuid, fence bigint, model_version_id uuid, engine text, region text,
+        region_probability float8, region_probabilities jsonb, rows int, columns int, preview_key text,
+        "window" float8[], timings_ms jsonb, findings jsonb)
+), held AS MATERIALIZED (
+    SELECT job.id FROM input JOIN job ON job.id = input.job_id
+    WHERE job.fence = input.fence AND job.state = 'running' ORDER BY job.id FOR UPDATE OF job
+), done AS (
+    UPDATE job SET state = 'succeeded', finished_at = now(), lease_owner = NULL, lease_expires_at = NULL,
+        error_code = NULL, error_detail = NULL
+    WHERE id IN (SELECT id FROM held) RETURNING id, fence
+), predicted AS (
+    INSERT INTO prediction (id, job_id, model_version_id, fence, engine, region, region_probability,
+        region_probabilities, rows, columns, preview_key, "window", timings_ms)
+    SELECT prediction_id, job_id, model_version_id, input.fence, engine, region, region_probability,
+        region_probabilities, rows, columns, preview_key, "window", timings_ms
+    FROM input JOIN done ON done.id = input.job_id AND done.fence = input.fence
+), found AS (
+    SELECT input.prediction_id, finding.* FROM input
+    JOIN done ON done.id = input.job_id AND done.fence = input.fence
+    CROSS JOIN LATERAL jsonb_to_recordset(input.findings) AS finding (
+        id uuid, explanation_id uuid, position int, label text, probability float8, threshold float8, decision text,
+        heatmap_key text, regions jsonb)
+), judged AS (
+    INSERT INTO finding (id, prediction_id, position, label, probability, threshold, decision)
+    SELECT id, prediction_id, position, label, probability, threshold, decision FROM found
+), explained AS (
+    INSERT INTO explanation (id, finding_id, heatmap_key, regions)
+    SELECT explanation_id, id, heatmap_key, CASE WHEN jsonb_typeof(regions) = 'array' THEN regions ELSE '[]' END
+    FROM found WHERE heatmap_key IS NOT NULL
+), noted AS (
+    INSERT INTO job_event (job_id, kind, state, fence) SELECT id, 'succeeded', 'succeeded', fence FROM done
+)
+SELECT id FROM done
+""")
+
+_FAIL = text("""
+WITH held AS (
+    SELECT id, CASE WHEN NOT :retryable THEN 'failed' WHEN attempt >= max_attempts THEN 'dead' ELSE 'retry_wait' END
+        AS next
+    FROM job WHERE id = :job_id AND fence = :fence AND state = 'running' FOR UPDATE
+), moved AS (
+    UPDATE job SET state = held.next, lease_owner = NULL, lease_expires_at = NULL, error_code = :code,
+        error_detail = :detail, finished_at = CASE WHEN held.next = 'retry_wait' THEN NULL ELSE now() END,
+        run_after = CASE WHEN held.next = 'retry_wait' THEN now() + make_interval(secs =>
+            random() * least(CAST(:cap AS float8), :base * power(2, least(attempt - 1, 30)))) ELSE run_after END
+    FROM held WHERE job.id = held.id RETURNING job.id, job.state, job.fence
+), noted AS (
+    INSERT INTO job_event (job_id, kind, state, fence, code)
+    SELECT id, CASE state WHEN 'failed' THEN 'failed' WHEN 'dead' THEN 'died' ELSE 'retry_scheduled' END,
+        state, fence, :code FROM moved
+)
+SELECT state FROM moved
+""")
+
+
+def succeed(session: Session, outcomes: Sequence[Outcome]) -> set[UUID]:
+    """Finish jobs with their predictions, in one statement. Returns those finished: a lost fence changes nothing."""
+    if not outcomes:
+        return set()
+    payload = json.dumps([_row(outcome) for outcome in outcomes], allow_nan=False)
+    return set(session.scalars(_SUCCEED, {"outcomes": payload}))
+
+
+def fail(
+    session: Session,
+    held: Claim | tuple[UUID, int],
+    *,
+    error: LucencyError,
+    retry_base: float = 2.0,
+    retry_cap: float = 120.0,
+) -> JobState | None:
+    """End the attempt of `held` with `error`. Returns the job's new state, or None where the fence is lost.
+
+    A permanent error fails the job. A retryable one waits uniformly between 0 and min(`retry_cap`, `retry_base`·2ⁿ)
+    seconds ("full jitter"), n the attempts before; when attempts are spent the job is dead.
+    """
+    job_id, fence = (held.job_id, held.fence) if isinstance(held, Claim) else held
+    state = session.scalars(
+        _FAIL,
+        {
+            "job_id": job_id,
+            "fence": fence,
+            "retryable": error.retryable,
+            "code": error.code,
+            "detail": error.detail,
+            "base": float(retry_base),
+            "cap": float(retry_cap),
+        },
+    ).one_or_none()
+    return None if state is None else JobState(state)
+
+
+def _row(outcome: Outcome) -> dict[str, Any]:
+    row = asdict(outcome)
+    for position, finding in enumerate(row["findings"]):
+        finding.update(id=str(uuid7()), explanation_id=str(uuid7()), position=position)
+    for name in ("prediction_id", "job_id", "model_version_id"):
+        row[name] = str(row[name])
+    return row

@@ -1,0 +1,184 @@
+"""What clients ask for: submit, cancel, replay."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
+
+from core.errors import IdempotencyMismatch, NotFound, QueueFull, QuotaExceeded, TransitionIllegal
+from db.repositories.jobs.queries import get
+from db.tables import Job
+
+RETRY_AFTER_S = 10.0
+# Limits up to this are counted each time; larger ones at most every COUNT_FRESH_S, plus what this process added since.
+COUNT_EXACT = 1000
+COUNT_FRESH_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """The Job of a submit; `created` is False where an earlier request with the same key made it."""
+
+    job: Job
+    created: bool
+
+
+@dataclass(slots=True)
+class _Count:
+    value: int
+    until: float
+
+
+_counts: dict[tuple[int, UUID | None], _Count] = {}
+_counts_lock = Lock()
+
+_SUBMIT = text("""
+WITH made AS (
+    INSERT INTO job (id, site_id, image_id, priority, explain, idempotency_key, request_hash, max_attempts, deadline_at,
+        replay_of)
+    SELECT :id, :site_id, image.id, :priority, CAST(:explain AS text[]), :key, :request_hash, :max_attempts,
+        now() + make_interval(secs => :deadline_s), :replay_of
+    FROM image WHERE image.id = :image_id AND image.site_id = :site_id
+    ON CONFLICT (site_id, idempotency_key) DO NOTHING RETURNING id
+), noted AS (
+    INSERT INTO job_event (job_id, kind, state, fence) SELECT id, :kind, 'queued', 0 FROM made
+)
+SELECT id FROM made
+""")
+
+_CANCEL = text("""
+WITH moved AS (
+    UPDATE job SET state = 'cancelled', cancel_requested_at = now(), finished_at = now(), lease_owner = NULL,
+        lease_expires_at = NULL
+    WHERE id = :job_id AND site_id = :site_id AND state IN ('queued', 'running', 'retry_wait') RETURNING id, fence
+), noted AS (
+    INSERT INTO job_event (job_id, kind, state, fence) SELECT id, 'cancelled', 'cancelled', fence FROM moved
+)
+SELECT id FROM moved
+""")
+
+_ACTIVE = "SELECT count(*) FROM (SELECT FROM job WHERE state IN ('queued', 'retry_wait', 'running') {site} LIMIT :limit) AS x"
+_ACTIVE_ALL = text(_ACTIVE.format(site=""))
+_ACTIVE_SITE = text(_ACTIVE.format(site="AND site_id = :site_id"))
+
+
+def find_by_key(session: Session, *, site_id: UUID, idempotency_key: str, request_hash: str) -> Job | None:
+    """The Job that this key made, if any. Raises IdempotencyMismatch where the request was another."""
+    found = session.execute(
+        select(Job.id, Job.request_hash).where(Job.site_id == site_id, Job.idempotency_key == idempotency_key)
+    ).one_or_none()
+    if found is None:
+        return None
+    if found.request_hash != request_hash:
+        raise IdempotencyMismatch
+    return get(session, site_id=site_id, job_id=found.id)
+
+
+def submit(  # noqa: PLR0913 — one keyword a column and limit
+    session: Session,
+    *,
+    site_id: UUID,
+    image_id: UUID,
+    request_hash: str,
+    idempotency_key: str | None = None,
+    priority: int = 0,
+    explain: Sequence[str] = (),
+    max_attempts: int = 5,
+    deadline_s: float = 86400.0,
+    queue_limit: int = 1_000_000,
+    site_active_limit: int = 100_000,
+) -> Submission:
+    """A new Job for the Image, or the one that this key made before (a concurrent one is waited for).
+
+    `priority` -10 … 10, higher first. Raises IdempotencyMismatch, QueueFull, QuotaExceeded, NotFound (the Image).
+    """
+    if idempotency_key is not None:
+        known = find_by_key(session, site_id=site_id, idempotency_key=idempotency_key, request_hash=request_hash)
+        if known is not None:
+            return Submission(known, created=False)
+    _within_limits(session, site_id, queue_limit=queue_limit, site_active_limit=site_active_limit)
+    job_id = uuid7()
+    values: dict[str, Any] = {
+        "id": job_id,
+        "site_id": site_id,
+        "image_id": image_id,
+        "priority": priority,
+        "explain": list(explain),
+        "key": idempotency_key,
+        "request_hash": request_hash,
+        "max_attempts": max_attempts,
+        "deadline_s": float(deadline_s),
+        "replay_of": None,
+        "kind": "submitted",
+    }
+    if session.scalars(_SUBMIT, values).one_or_none() is not None:
+        return Submission(get(session, site_id=site_id, job_id=job_id), created=True)
+    if idempotency_key is not None:
+        known = find_by_key(session, site_id=site_id, idempotency_key=idempotency_key, request_hash=request_hash)
+        if known is not None:
+            return Submission(known, created=False)
+    raise NotFound
+
+
+def cancel(session: Session, *, site_id: UUID, job_id: UUID) -> Job:
+    """Cancel a Job that has not ended; a worker running it loses its fence. Raises TransitionIllegal, NotFound."""
+    moved = session.scalars(_CANCEL, {"site_id": site_id, "job_id": job_id}).one_or_none()
+    job = get(session, site_id=site_id, job_id=job_id)
+    if moved is None:
+        raise TransitionIllegal
+    return job
+
+
+def replay(session: Session, *, site_id: UUID, job_id: UUID, deadline_s: float = 86400.0) -> Job:
+    """A new Job like one that failed, died, was cancelled or expired. Raises TransitionIllegal, NotFound."""
+    old = get(session, site_id=site_id, job_id=job_id)
+    if old.state not in ("failed", "dead", "cancelled", "expired"):
+        raise TransitionIllegal
+    new_id = uuid7()
+    values = {
+        "id": new_id,
+        "site_id": site_id,
+        "image_id": old.image_id,
+        "priority": old.priority,
+        "explain": old.explain,
+        "key": None,
+        "request_hash": old.request_hash,
+        "max_attempts": old.max_attempts,
+        "deadline_s": float(deadline_s),
+        "replay_of": old.id,
+        "kind": "replayed",
+    }
+    session.scalars(_SUBMIT, values).one()
+    return get(session, site_id=site_id, job_id=new_id)
+
+
+def _within_limits(session: Session, site_id: UUID, *, queue_limit: int, site_active_limit: int) -> None:
+    if _active(session, None, queue_limit) >= queue_limit:
+        raise QueueFull(retry_after=RETRY_AFTER_S)
+    if _active(session, site_id, site_active_limit) >= site_active_limit:
+        raise QuotaExceeded(retry_after=RETRY_AFTER_S)
+
+
+def _active(session: Session, site_id: UUID | None, limit: int) -> int:
+    """About how many jobs are active, at most `limit`; a million rows are not counted at every submit."""
+    statement, values = (_ACTIVE_ALL, {}) if site_id is None else (_ACTIVE_SITE, {"site_id": site_id})
+    if limit <= COUNT_EXACT:
+        return int(session.execute(statement, {**values, "limit": limit}).scalar_one())
+    key = (id(session.get_bind()), site_id)
+    with _counts_lock:
+        count = _counts.get(key)
+        if count is not None and time.monotonic() < count.until:
+            count.value += 1
+            return count.value - 1
+    value = int(session.execute(statement, {**values, "limit": limit}).scalar_one())
+    with _counts_lock:
+        _counts[key] = _Count(value + 1, time.monotonic() + COUNT_FRESH_S)
+    return value
