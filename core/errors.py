@@ -6,7 +6,7 @@ goes to the log only.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class LucencyError(Exception):
@@ -21,6 +21,8 @@ class LucencyError(Exception):
         super().__init__(detail or self.title)
         self.detail = detail or self.title
         self.retry_after = retry_after
+        # The whole problem object, where this error came as one from the API (`lucency.client`).
+        self.problem: dict[str, Any] = {}
 
 
 # --- What a client sent ---------------------------------------------------------------------------------------------
@@ -76,6 +78,10 @@ class DicomTooDeep(InputRejected):
 
 class DecompressedTooLarge(InputRejected):
     code, title = "decompressed_too_large", "The file inflates beyond the limit"
+
+
+class Polyglot(InputRejected):
+    code, title = "polyglot", "The file is also a program, script or archive"
 
 
 class TransferSyntaxUnsupported(InputRejected):

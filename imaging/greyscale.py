@@ -1,0 +1,168 @@
+"""Stored values → grey levels: Modality LUT, then VOI LUT or window, then the sense of MONOCHROME1.
+
+PS3.3 C.11.1 (Modality LUT), C.11.2 (VOI LUT), C.7.6.3.1.2 (Photometric Interpretation), C.7.5.1.1.2 (Pixel Padding). Where a
+file gives several windows or LUTs they are alternatives, and the first is used; a VOI LUT goes before a window, since it is
+what the modality itself shows. Without either, or where the window holds none of the picture's values, the window is the
+range from the 0.5th to the 99.5th percentile of the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DicomInvalid
+from imaging import dicom
+from imaging.dicom import DicomImage
+from imaging.resize import shrink
+from imaging.walk import MODALITY_LUT_SEQUENCE, VOI_LUT_SEQUENCE, Value
+
+Floats = NDArray[np.float32]
+Levels = Callable[[Floats], Floats]
+LUT_DESCRIPTOR, LUT_DATA = 0x00283002, 0x00283006
+LOW, HIGH = 0.5, 99.5
+
+
+@dataclass(frozen=True, slots=True)
+class Lut:
+    """A lookup table: `table` holds the output of `first`, `first` + 1, …; inputs outside take its ends."""
+
+    first: int
+    table: Floats
+    maximum: float
+
+    def __call__(self, values: Floats) -> Floats:
+        index = np.clip(np.rint(values) - self.first, 0, len(self.table) - 1).astype(np.int32)
+        return self.table[index]
+
+
+def _lut(image: DicomImage, sequence: int, *, signed: bool) -> Lut | None:
+    """The first LUT of a sequence (PS3.3 C.11.1.1.1). `signed` is that of its input."""
+    items = image.elements.items.get(sequence)
+    if not items:
+        return None
+    descriptor, data = items[0].get(LUT_DESCRIPTOR), items[0].get(LUT_DATA)
+    if descriptor is None or data is None or len(descriptor.data) < 6:
+        raise DicomInvalid("A lookup table lacks its descriptor or data")
+    order = image.elements.encoding.order
+    count, first, bits = (int(value) for value in np.frombuffer(descriptor.data[:6], order + "u2"))
+    count = count or 65536
+    if signed and first >= 32768:
+        first -= 65536
+    entries = _entries(data, order, count)
+    return Lut(first, entries, float((1 << min(max(bits, 8), 16)) - 1))
+
+
+def _entries(data: Value, order: str, count: int) -> Floats:
+    if len(data.data) >= 2 * count:
+        return np.frombuffer(data.data[: 2 * count], order + "u2").astype(np.float32)
+    if len(data.data) >= count:
+        return np.frombuffer(data.data[:count], np.uint8).astype(np.float32)
+    raise DicomInvalid("A lookup table is shorter than its descriptor says")
+
+
+def window(center: float, width: float, function: str = "LINEAR") -> Levels | None:
+    """A window as levels in [0, 1] (PS3.3 C.11.2.1.2 and C.11.2.1.3); None where it is none."""
+    if not np.isfinite([center, width]).all() or width <= 0 or (function == "LINEAR" and width < 1):
+        return None
+    if function == "SIGMOID":
+        return lambda values: (1 / (1 + np.exp(np.clip(-4 * (values - center) / width, -60, 60)))).astype(np.float32)
+    if function == "LINEAR":
+        # The standard's half-pixel convention; a width of one is a threshold.
+        center, width = center - 0.5, max(width - 1, 1e-6)
+    return lambda values: np.clip((values - center) / width + 0.5, 0, 1).astype(np.float32)
+
+
+def robust_window(values: NDArray[np.generic]) -> Levels:
+    """The window from the 0.5th to the 99.5th percentile of `values`; a flat picture becomes middle grey."""
+    low, high = np.percentile(values, (LOW, HIGH)) if values.size else (0.0, 0.0)
+    if high <= low:
+        low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    found = window((low + high) / 2, high - low, "LINEAR_EXACT")
+    return found or (lambda levels: np.full_like(levels, 0.5, dtype=np.float32))
+
+
+def stored_values(image: DicomImage, values: NDArray[np.generic], *, overshoots: bool) -> NDArray[np.generic]:
+    """Values within Bits Stored, with their sign: uint8, uint16 or int16.
+
+    Bits above High Bit and below the lowest one are no pixel data (old overlays, junk): they are masked. What a lossy
+    codec gives beyond the range is clipped instead.
+    """
+    bits, low_bit = image.bits_stored, image.high_bit + 1 - image.bits_stored
+    if values.dtype.kind == "i" or overshoots:
+        bottom, top = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if image.signed else (0, (1 << bits) - 1)
+        return np.clip(values, bottom, top).astype(np.int16 if image.signed else np.uint16)
+    whole = bits == values.dtype.itemsize * 8
+    if not whole:
+        values = (values >> low_bit) & ((1 << bits) - 1)
+    if not image.signed:
+        return values
+    sign = 1 << (bits - 1)
+    return ((values.astype(np.int32) ^ sign) - sign).astype(np.int16)
+
+
+def _modality(image: DicomImage) -> Levels:
+    lut = _lut(image, MODALITY_LUT_SEQUENCE, signed=image.signed)
+    if lut is not None:
+        return lut
+    slope = next(iter(image.numbers(dicom.RESCALE_SLOPE)), 1.0)
+    intercept = next(iter(image.numbers(dicom.RESCALE_INTERCEPT)), 0.0)
+    if not np.isfinite([slope, intercept]).all() or slope == 0:
+        raise DicomInvalid("Rescale Slope and Intercept are no usable numbers")
+    return lambda values: (values * slope + intercept).astype(np.float32)
+
+
+def _voi(image: DicomImage) -> Levels | None:
+    lut = _lut(image, VOI_LUT_SEQUENCE, signed=True)
+    if lut is not None:
+        return lambda values: lut(values) / lut.maximum
+    centers, widths = image.numbers(dicom.WINDOW_CENTER), image.numbers(dicom.WINDOW_WIDTH)
+    if not centers or not widths:
+        return None
+    function = dicom.text(image.elements.values.get(dicom.VOI_LUT_FUNCTION)) or "LINEAR"
+    return window(centers[0], widths[0], function)
+
+
+def _padding(image: DicomImage) -> tuple[int, int] | None:
+    """The inclusive range of stored values that are no part of the picture (PS3.3 C.7.5.1.1.2)."""
+    value = dicom.unsigned(image.elements, dicom.PIXEL_PADDING_VALUE)
+    if value is None:
+        return None
+    limit = dicom.unsigned(image.elements, dicom.PIXEL_PADDING_LIMIT)
+    ends = [value, value if limit is None else limit]
+    if image.signed:
+        ends = [end - 65536 if end >= 32768 else end for end in ends]
+    return min(ends), max(ends)
+
+
+def grey_levels(image: DicomImage, values: NDArray[np.generic], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Stored `values` (h, w) → (size) uint8, bright where MONOCHROME2 is bright; padding becomes black.
+
+    Straight lines commute with averaging, so the windows are applied after the resize; a table or padding goes first.
+    """
+    padding = _padding(image)
+    straight = MODALITY_LUT_SEQUENCE not in image.elements.items and VOI_LUT_SEQUENCE not in image.elements.items
+    mask: NDArray[np.bool_] | None = None
+    if padding is not None:
+        mask = (values >= padding[0]) & (values <= padding[1])  # type: ignore[operator]
+        mask = mask if mask.any() and not mask.all() else None
+    if straight and mask is None:
+        return _rendered(image, shrink(values, size).astype(np.float32))
+    return shrink(_rendered(image, values.astype(np.float32), mask), size)
+
+
+def _rendered(image: DicomImage, stored: Floats, mask: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+    values = _modality(image)(stored)
+    picture = values if mask is None else values[~mask]
+    voi = _voi(image)
+    levels = voi(values) if voi is not None else None
+    if levels is None or (np.ptp(levels if mask is None else levels[~mask]) == 0 and np.ptp(picture) > 0):
+        levels = robust_window(picture)(values)
+    if image.photometric == "MONOCHROME1":
+        levels = 1 - levels
+    if mask is not None:
+        levels[mask] = 0
+    return np.rint(np.clip(levels, 0, 1) * 255).astype(np.uint8)

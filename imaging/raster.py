@@ -1,0 +1,62 @@
+"""PNG and JPEG files → grey levels."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.errors import ImageColoured, ImageInvalid
+from core.vocabulary import MediaKind
+from imaging.codecs import scaled_jpeg
+from imaging.exif import upright
+from imaging.greyscale import robust_window
+from imaging.raster_scan import RasterImage
+from imaging.resize import shrink, target_size
+
+# Lossy colour of a grey picture strays by a few levels; scanners tint whole pictures by less than this.
+CHANNEL_TOLERANCE = 12.0
+COLOURED_SHARE = 0.01
+
+
+def grey(channels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(h, w, 3) RGB whose channels agree → (h, w). Raises ImageColoured where over 1 % of the pixels do not."""
+    spread = np.max(channels, axis=2).astype(np.int16) - np.min(channels, axis=2)
+    if float(np.mean(spread > CHANNEL_TOLERANCE)) > COLOURED_SHARE:
+        raise ImageColoured
+    return channels[:, :, 1]
+
+
+def decode_raster(image: RasterImage, data: bytes, *, longest_side: int) -> NDArray[np.uint8]:
+    """The upright pixels of a PNG or JPEG file. 16-bit PNG, which has no window, is shown as DICOM without one is."""
+    header = image.header
+    size = target_size(header.rows, header.columns, longest_side)
+    if header.media_kind is MediaKind.JPEG:
+        assert image.frame is not None
+        stored = size if image.orientation < 5 else size[::-1]
+        pixels = scaled_jpeg(data, image.frame, size=stored)
+    else:
+        pixels = _png(data)
+    if pixels.ndim == 3:
+        pixels = grey(pixels)
+    return shrink(upright(pixels, image.orientation), size).astype(np.uint8)
+
+
+def _png(data: bytes) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+        picture.load()
+        if picture.mode.startswith("I"):
+            values = np.asarray(picture).astype(np.float32)
+            return np.rint(robust_window(values)(values) * 255).astype(np.uint8)
+        if picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info:
+            # What is transparent is no picture: black, as outside the collimation.
+            rgba = picture.convert("RGBA")
+            ground = Image.new("RGBA", rgba.size, (0, 0, 0, 255))
+            return np.asarray(Image.alpha_composite(ground, rgba).convert("RGB"))
+        if picture.mode in ("1", "L"):
+            return np.asarray(picture.convert("L"))
+        if picture.mode in ("P", "RGB"):
+            return np.asarray(picture.convert("RGB"))
+    raise ImageInvalid("The PNG has an unknown kind of pixels")

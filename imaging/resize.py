@@ -1,0 +1,29 @@
+"""The one way to make a radiograph smaller."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+# Parallel work is many processes of one thread each.
+cv2.setNumThreads(1)
+
+
+def target_size(rows: int, columns: int, longest_side: int) -> tuple[int, int]:
+    """(rows, columns) with the longest side at most `longest_side`, never larger than they are."""
+    longest = max(rows, columns)
+    if longest <= longest_side:
+        return rows, columns
+    return max(1, round(rows * longest_side / longest)), max(1, round(columns * longest_side / longest))
+
+
+def shrink(pixels: NDArray[Scalar], size: tuple[int, int]) -> NDArray[Scalar]:
+    """`pixels` (h, w) uint8, uint16, int16 or float32 as area averages of shape `size`."""
+    if pixels.shape[:2] == size:
+        return pixels
+    return cv2.resize(np.ascontiguousarray(pixels), (size[1], size[0]), interpolation=cv2.INTER_AREA)  # type: ignore[no-any-return]

@@ -1,0 +1,201 @@
+"""Decoding in child processes under limits: what a hostile file can do ends with the child.
+
+The children are plain subprocesses of `python -m imaging.sandbox`, which stay and answer one request after the other over
+their standard streams (docs/decisions/0001-decoders-are-subprocesses.md).
+
+Request: `longest_side`, `timeout_s`, length of the file; the file. Answer: length of a JSON head, length of the pixels; both.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import struct
+import subprocess
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import numpy as np
+
+from core.errors import DecodeFailed, InputRejected, LucencyError
+from core.settings import inherited_environment
+from core.vocabulary import MediaKind
+from imaging.radiograph import Radiograph
+
+REQUEST = struct.Struct(">IdQ")
+ANSWER = struct.Struct(">IQ")
+# Nothing of the parent's environment reaches the child but what a dynamic loader may need.
+PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "OPENCV_FOR")}
+START_TIMEOUT = 60.0
+PACKAGES = Path(__file__).resolve().parent.parent
+
+
+def error_classes() -> dict[str, type[LucencyError]]:
+    """What a child may report, by wire code: any rejection, or DecodeFailed."""
+    found: dict[str, type[LucencyError]] = {DecodeFailed.code: DecodeFailed}
+    waiting: list[type[LucencyError]] = [InputRejected]
+    while waiting:
+        kind = waiting.pop()
+        found[kind.code] = kind
+        waiting.extend(kind.__subclasses__())
+    return found
+
+
+class _Child:
+    """One decoder process. Used by one thread at a time."""
+
+    def __init__(self, *, memory_bytes: int) -> None:
+        environment = inherited_environment()
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "imaging.sandbox", str(memory_bytes)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/",
+            env={name: environment[name] for name in PASSED_ON if name in environment}
+            | ONE_THREAD
+            | {"PYTHONPATH": str(PACKAGES)},
+        )  # fmt: skip
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in: IO[bytes] = self._process.stdin
+        self._out: IO[bytes] = self._process.stdout
+        self._expired = False
+        self.warm = False
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ask(self, data: bytes, *, longest_side: int, timeout_s: float) -> tuple[dict[str, object], bytes]:
+        """One request. Raises DecodeFailed where the child dies or is killed at its time; it is of no use then."""
+        watch = threading.Timer(timeout_s if self.warm else timeout_s + START_TIMEOUT, self._expire)
+        watch.daemon = True
+        watch.start()
+        try:
+            self._in.write(REQUEST.pack(longest_side, timeout_s, len(data)))
+            self._in.write(data)
+            self._in.flush()
+            head, pixels = ANSWER.unpack(self._exactly(ANSWER.size))
+            answer = json.loads(self._exactly(head)), self._exactly(pixels)
+        except (OSError, EOFError) as error:
+            raise DecodeFailed(
+                "Decoding took too long" if self._expired else "The decoder crashed or ran out of memory on this image",
+            ) from error
+        finally:
+            watch.cancel()
+        self.warm = True
+        return answer
+
+    def _exactly(self, size: int) -> bytes:
+        data = self._out.read(size)
+        if len(data) < size:
+            raise EOFError
+        return data
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._process.kill()
+
+    def end(self) -> None:
+        """Kill and reap the process."""
+        self._process.kill()
+        for stream in (self._in, self._out):
+            try:
+                stream.close()
+            except OSError:  # a flush into the dead pipe
+                continue
+        self._process.wait()
+
+
+class DecoderPool:
+    """`size` decoder processes, started when first needed.
+
+    `memory_bytes` bounds each one's whole address space (RLIMIT_AS), `timeout_s` the wall clock and the CPU of each
+    decode. Thread-safe. Make it after a fork, not before.
+    """
+
+    def __init__(self, *, size: int, memory_bytes: int, timeout_s: float) -> None:
+        self._memory_bytes = memory_bytes
+        self._timeout_s = timeout_s
+        self._size = size
+        self._closed = False
+        self._free: queue.LifoQueue[_Child | None] = queue.LifoQueue()
+        for _ in range(size):
+            self._free.put(None)
+
+    def decode(self, data: bytes, *, longest_side: int) -> Radiograph:
+        """As `imaging.decode.decode`, in a child; blocks until one is free.
+
+        Raises what that raises; a child that crashes, runs out of memory or takes too long is replaced, and the image
+        fails with DecodeFailed.
+        """
+        child = self._free.get()
+        try:
+            if self._closed:
+                raise DecodeFailed("The decoders are shut down")
+            child = child or _Child(memory_bytes=self._memory_bytes)
+            head, pixels = child.ask(data, longest_side=longest_side, timeout_s=self._timeout_s)
+        except BaseException:
+            # Whatever interrupted it, the child's streams are out of step.
+            if child is not None:
+                child.end()
+            child = None
+            raise
+        finally:
+            self._free.put(child)
+        return _radiograph(head, pixels)
+
+    def warm_up(self) -> None:
+        """Start all children and wait until each has loaded its codecs."""
+        children = [self._free.get() for _ in range(self._size)]
+        children = [child or _Child(memory_bytes=self._memory_bytes) for child in children]
+        for child in children:
+            assert child is not None
+            child.ask(b"", longest_side=1, timeout_s=self._timeout_s)
+            self._free.put(child)
+
+    def close(self) -> None:
+        """End all children; waits for decodes that run."""
+        self._closed = True
+        for _ in range(self._size):
+            child = self._free.get()
+            if child is not None:
+                child.end()
+        for _ in range(self._size):
+            self._free.put(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _radiograph(head: dict[str, object], pixels: bytes) -> Radiograph:
+    if "code" in head:
+        raise error_classes().get(str(head["code"]), DecodeFailed)(str(head["detail"]))
+    h, w = head.pop("shape")  # type: ignore[misc]
+    array = np.frombuffer(pixels, np.uint8).reshape(h, w)
+    head["media_kind"] = MediaKind(str(head["media_kind"]))
+    return Radiograph(pixels=array, **head)  # type: ignore[arg-type]
+
+
+def answer_for(data: bytes, *, longest_side: int) -> tuple[dict[str, object], bytes]:
+    """The child's answer to one request: the fields and pixels of the Radiograph, or a code and a detail."""
+    from imaging.decode import decode  # noqa: PLC0415 - codecs are loaded in the child only
+
+    try:
+        radiograph = decode(data, longest_side=longest_side)
+    except LucencyError as error:
+        return {"code": error.code, "detail": error.detail}, b""
+    fields = {name: value for name, value in asdict(radiograph).items() if name != "pixels"}
+    return fields | {"shape": radiograph.pixels.shape}, radiograph.pixels.tobytes()
+
+
+if __name__ == "__main__":
+    from imaging.sandbox_child import main
+
+    main(int(sys.argv[1]))

@@ -1,0 +1,117 @@
+"""A Finding's heatmap over its radiograph, as people look at it.
+
+Colours run blue – cyan – green – yellow – red from 0 to 1 (the "jet" map that Grad-CAM is usually shown in).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import ImageInvalid
+from reports.heatmap import Window, decode_heatmap, project
+
+# A smaller radiograph is enlarged to this before anything is drawn, so that text stays readable.
+SHORTEST_LONG_SIDE = 512
+BACKGROUND = (24, 24, 24)
+INK = (235, 235, 235)
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+Picture = NDArray[np.uint8]
+Region = Mapping[str, float]
+
+
+def colours(heatmap: NDArray[np.float32]) -> Picture:
+    """(h, w) in [0, 1] → (h, w, 3) BGR."""
+    levels = np.rint(np.clip(heatmap, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(cv2.applyColorMap(levels, cv2.COLORMAP_JET), dtype=np.uint8)
+
+
+def draw_overlay(
+    preview: bytes,
+    heatmap_png: bytes,
+    *,
+    window: Window,
+    regions: Sequence[Region] = (),
+    rows: int | None = None,
+    columns: int | None = None,
+    opacity: float = 0.4,
+    caption: str = "",
+    colour_bar: bool = True,
+) -> bytes:
+    """An RGB PNG: the preview with the heatmap at `opacity`, boxes, a caption above and a colour bar beside it.
+
+    `regions` have x, y, width, height and perhaps score, in pixels of the full-size image (`rows` × `columns`; by default
+    those of the preview). Raises ImageInvalid where the preview or the heatmap is damaged.
+    """
+    grey = _grey(preview)
+    full_rows, full_columns = rows or grey.shape[0], columns or grey.shape[1]
+    scale = max(1.0, SHORTEST_LONG_SIDE / max(grey.shape))
+    size = (max(1, round(grey.shape[0] * scale)), max(1, round(grey.shape[1] * scale)))
+    grey = cv2.resize(grey, (size[1], size[0]), interpolation=cv2.INTER_CUBIC) if scale > 1 else grey
+    heat = project(decode_heatmap(heatmap_png), window=window, size=size)
+    picture = _blended(grey, heat, opacity)
+    for region in regions:
+        _draw_region(picture, region, scale_x=size[1] / full_columns, scale_y=size[0] / full_rows)
+    if colour_bar:
+        picture = np.hstack([picture, _colour_bar(size[0])])
+    if caption:
+        picture = np.vstack([_caption(caption, picture.shape[1]), picture])
+    _, png = cv2.imencode(".png", picture)
+    return png.tobytes()
+
+
+def _grey(preview: bytes) -> Picture:
+    try:
+        pixels = cv2.imdecode(np.frombuffer(preview, np.uint8), cv2.IMREAD_GRAYSCALE) if preview else None
+    except cv2.error as error:
+        raise ImageInvalid("The preview is damaged") from error
+    if pixels is None:
+        raise ImageInvalid("The preview is damaged")
+    return np.asarray(pixels, dtype=np.uint8)
+
+
+def _blended(grey: Picture, heat: NDArray[np.float32], opacity: float) -> Picture:
+    # A map that is nowhere positive explains nothing: it does not tint the radiograph.
+    weight = opacity if heat.any() else 0.0
+    mixed = grey[:, :, None] * (1 - weight) + colours(heat) * weight
+    return np.rint(mixed).astype(np.uint8)
+
+
+def _draw_region(picture: Picture, region: Region, *, scale_x: float, scale_y: float) -> None:
+    """A white box on a black one, readable on any colour, with its score where there is room."""
+    left, top = round(region["x"] * scale_x), round(region["y"] * scale_y)
+    right = round((region["x"] + region["width"]) * scale_x) - 1
+    bottom = round((region["y"] + region["height"]) * scale_y) - 1
+    for ink, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+        cv2.rectangle(picture, (left, top), (right, bottom), ink, thickness, cv2.LINE_AA)
+    if "score" in region:
+        at = (left + 4, top - 6 if top > 20 else top + 16)
+        for ink, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+            cv2.putText(picture, f"{region['score']:.2f}", at, FONT, 0.45, ink, thickness, cv2.LINE_AA)
+
+
+def _colour_bar(height: int) -> Picture:
+    """(height, 64, 3): the colours of 1 (top) to 0 (bottom), labelled."""
+    panel = np.full((height, 64, 3), BACKGROUND, dtype=np.uint8)
+    margin = min(12, height // 4)
+    length = max(height - 2 * margin, 1)
+    panel[margin : margin + length, 10:26] = colours(np.linspace(1, 0, length, dtype=np.float32)[:, None])
+    for value in (0.0, 0.25, 0.5, 0.75, 1.0) if height >= 120 else (0.0, 1.0):
+        y = round(margin + (1 - value) * (length - 1))
+        cv2.line(panel, (26, y), (29, y), INK, 1)
+        cv2.putText(panel, f"{value:g}", (32, min(y + 4, height - 2)), FONT, 0.35, INK, 1, cv2.LINE_AA)
+    return panel
+
+
+def _caption(text: str, width: int) -> Picture:
+    """One line above the picture, made smaller until it fits. Signs that the font lacks become question marks."""
+    band = np.full((26, width, 3), BACKGROUND, dtype=np.uint8)
+    plain = text.encode("ascii", "replace").decode()
+    (length, _), _ = cv2.getTextSize(plain, FONT, 0.5, 1)
+    size = min(0.5, 0.5 * (width - 16) / max(length, 1))
+    cv2.putText(band, plain, (8, 18), FONT, size, INK, 1, cv2.LINE_AA)
+    return band

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.pixels import apply_modality_lut, apply_voi_lut
+
+from core.errors import DecodeFailed, ImageColoured, InputRejected, LucencyError, PixelsInconsistent
+from imaging.decode import decode
+from tests.data import encoded, generated_radiograph, shared
+from tests.imaging.reference import REFERENCES, Reference, cr, dicom, ramp
+
+
+@pytest.mark.parametrize("reference", REFERENCES, ids=lambda reference: reference.name)
+def test_reference_file(reference: Reference) -> None:
+    radiograph = decode(reference.find(reference.name).read_bytes(), longest_side=512)
+    assert (radiograph.rows, radiograph.columns) == (reference.rows, reference.columns)
+    assert radiograph.pixels.shape == reference.shape
+    assert radiograph.pixels.dtype == np.uint8
+    assert radiograph.pixels.mean() == pytest.approx(reference.mean, abs=0.5)
+    if reference.like is not None:
+        twin = next(other for other in REFERENCES if other.name == reference.like)
+        other = decode(twin.find(twin.name).read_bytes(), longest_side=512).pixels.astype(int)
+        assert np.abs(other - radiograph.pixels).mean() < 1
+
+
+@pytest.mark.parametrize("name", ["RG2_JPLY.dcm", "RG3_JPLY.dcm"])
+def test_broken_scan_headers_are_refused(name: str) -> None:
+    with pytest.raises(PixelsInconsistent):
+        decode(cr(name).read_bytes(), longest_side=512)
+
+
+def test_truncated_jpegs_have_a_clear_outcome() -> None:
+    outcomes = []
+    for path in sorted(shared("fracatlas_raw/truncated").glob("*.jpg")):
+        try:
+            outcomes.append(decode(path.read_bytes(), longest_side=512).pixels.shape)
+        except (InputRejected, DecodeFailed) as error:
+            outcomes.append(error.code)
+    assert len(outcomes) == 57
+
+
+def test_monochrome1_equals_its_inverted_twin() -> None:
+    pixels = ramp(300, 400)
+    window = {"WindowCenter": 2048, "WindowWidth": 4096, "BitsStored": 12, "HighBit": 11}
+    one = decode(dicom(pixels, PhotometricInterpretation="MONOCHROME1", **window), longest_side=128)
+    two = decode(dicom(4095 - pixels, **window), longest_side=128)
+    assert np.abs(one.pixels.astype(int) - two.pixels).max() <= 1
+    assert one.pixels[0, 0] > 250
+
+
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
+@pytest.mark.parametrize("rescale", [(1, 0), (2, -1000), (-1, 500)])
+def test_windows_are_those_of_pydicom(function: str, rescale: tuple[int, int]) -> None:
+    dataset = Dataset()
+    dataset.RescaleSlope, dataset.RescaleIntercept = rescale
+    dataset.WindowCenter, dataset.WindowWidth, dataset.VOILUTFunction = 600, 1500, function
+    dataset.BitsStored, dataset.PixelRepresentation = 16, 0
+    expected = apply_voi_lut(apply_modality_lut(ramp(), dataset), dataset)
+    full = (65535 * abs(rescale[0])) if rescale != (1, 0) else 65535
+    low = min(rescale[1], 65535 * rescale[0] + rescale[1]) if rescale != (1, 0) else 0
+    attributes = {element.keyword: element.value for element in dataset}
+    found = decode(dicom(ramp(), **attributes), longest_side=256).pixels
+    assert np.abs((expected - low) / full * 255 - found).max() < 1
+
+
+def lut(values: list[int], *, first: int = 0, bits: int = 16) -> list[Dataset]:
+    item = Dataset()
+    item.add_new(0x00283002, "US", [len(values), first, bits])
+    item.add_new(0x00283006, "US", values)
+    return [item]
+
+
+def test_lookup_tables_go_before_windows_and_ends_are_held() -> None:
+    voi = lut([0, 255, 0, 255], first=1, bits=8)
+    found = decode(dicom(np.array([[0, 1, 2, 3, 4, 9]], np.uint16), VOILUTSequence=voi), longest_side=9).pixels
+    assert found.tolist() == [[0, 0, 255, 0, 255, 255]]
+    both = dicom(
+        np.array([[0, 1, 2]], np.uint16), ModalityLUTSequence=lut([0, 300, 100]), WindowCenter=150, WindowWidth=300,
+        VOILUTFunction="LINEAR_EXACT",
+    )  # fmt: skip
+    assert decode(both, longest_side=9).pixels.tolist() == [[0, 255, 85]]
+
+
+@pytest.mark.parametrize("syntax", ["", ".1", ".1.99", ".2"])
+def test_native_encodings_agree(syntax: str) -> None:
+    pixels = ramp(300, 400)
+    expected = decode(dicom(pixels), longest_side=100).pixels
+    assert (decode(dicom(pixels, syntax="1.2.840.10008.1.2" + syntax), longest_side=100).pixels == expected).all()
+
+
+def test_junk_high_bits_sign_and_padding() -> None:
+    window = {"WindowCenter": 2048, "WindowWidth": 4096}
+    twelve = {"BitsStored": 12, "HighBit": 11}
+    expected = decode(dicom(ramp(), **twelve, **window), longest_side=256).pixels
+    assert (decode(dicom(ramp() | 0xF000, **twelve, **window), longest_side=256).pixels == expected).all()
+    signed = (ramp().astype(np.int16)) - 2048
+    shifted = dicom(signed, **twelve, WindowCenter=0, WindowWidth=4096)
+    assert (decode(shifted, longest_side=256).pixels == expected).all()
+    padded = ramp()
+    padded[:10] = 60000
+    found = decode(dicom(padded, PixelPaddingValue=60000), longest_side=256).pixels
+    assert (found[:10] == 0).all()
+    assert found[20, -1] == 255
+
+
+def test_dimensions_that_differ_are_refused() -> None:
+    with pytest.raises(PixelsInconsistent):
+        decode(dicom(ramp(), Rows=128), longest_side=256)
+
+
+def test_raster_depths_colour_and_orientation() -> None:
+    picture = generated_radiograph(320, 240)
+    assert (decode(encoded(picture), longest_side=999).pixels == picture).all()
+    colour = np.stack([picture] * 3, axis=2)
+    assert (decode(encoded(colour), longest_side=999).pixels == picture).all()
+    with pytest.raises(ImageColoured):
+        decode(encoded(colour * np.array([1, 0, 0], np.uint8)), longest_side=999)
+    assert decode(encoded(ramp()), longest_side=999).pixels[0, [0, -1]].tolist() == [0, 255]
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
+    turned = decode(encoded(picture, "JPEG", exif=exif, quality=95), longest_side=999)
+    assert (turned.rows, turned.columns) == (240, 320)
+    assert np.abs(turned.pixels.astype(int) - np.rot90(picture, -1)).mean() < 3
+
+
+def test_mutated_files_raise_our_errors_only() -> None:
+    random = np.random.default_rng(1)
+    picture = generated_radiograph(96, 64)
+    seeds = [dicom(ramp(16, 16)), dicom(ramp(16, 16), syntax="1.2.840.10008.1.2.1.99"), dicom(ramp(16, 16), syntax="1.2.840.10008.1.2"),
+             dicom(ramp(8, 8), VOILUTSequence=lut([0, 9])), encoded(picture), encoded(picture, "JPEG")]  # fmt: skip
+    refused = 0
+    for seed in seeds:
+        for _ in range(250):
+            data = bytearray(seed)
+            for place in random.integers(128 if data[128:132] == b"DICM" else 0, len(data), random.integers(1, 6)):
+                data[place] = random.integers(256)
+            try:
+                decode(bytes(data[: random.integers(len(data) // 2, 2 * len(data))]), longest_side=32)
+            except LucencyError as error:
+                assert isinstance(error, InputRejected | DecodeFailed)
+                refused += 1
+    assert refused > 300

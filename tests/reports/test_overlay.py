@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from reports.heatmap import encode_heatmap, encode_preview
+from reports.overlay import draw_overlay
+from tests.data import generated_radiograph
+
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+PREVIEW = encode_preview(generated_radiograph(512, 400))
+
+
+def drawn(heatmap: np.ndarray, **options: object) -> np.ndarray:
+    png = draw_overlay(PREVIEW, encode_heatmap(heatmap), window=WHOLE, **options)
+    return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR).astype(int)
+
+
+def test_high_is_red_and_low_is_blue() -> None:
+    heatmap = np.zeros((8, 8), np.float32)
+    heatmap[:, 4:] = 1
+    blue, _, red = drawn(heatmap, colour_bar=False).transpose(2, 0, 1)
+    assert (red - blue)[:, 350:].mean() > 20
+    assert (blue - red)[:, :50].mean() > 20
+
+
+def test_a_heatmap_of_zeros_leaves_the_radiograph() -> None:
+    picture = drawn(np.zeros((8, 8), np.float32), colour_bar=False)
+    grey = cv2.imdecode(np.frombuffer(PREVIEW, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert (picture == grey[:, :, None]).all()
+
+
+def test_regions_are_in_pixels_of_the_full_image_and_the_bar_is_beside() -> None:
+    region = {"x": 800, "y": 400, "width": 400, "height": 400, "score": 0.9}
+    plain = drawn(np.zeros((8, 8), np.float32))
+    boxed = drawn(np.zeros((8, 8), np.float32), regions=[region], rows=2048, columns=1600)
+    assert plain.shape == (512, 464, 3)
+    changed = np.argwhere((plain != boxed).any(axis=2))
+    assert changed.min(axis=0)[1] in range(195, 203)
+    assert changed.max(axis=0)[0] in range(196, 204)
