@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     decode_timeout: PositiveFloat = 10.0
     bundle_cache: Path | None = None
 
+    # The Bundle that `lucency up` publishes; the shipped one where this is not set.
+    bundle: Path | None = None
+
     # Data sets for the trainer and for tests that want real files.
     data: Path = Path("../shared/data")
 

@@ -171,6 +171,14 @@ class Server(ABC):
         """How launch.py changes who the process is; None: not at all."""
         return None
 
+    def load_ports(self) -> bool:
+        """Take the kept ports without starting anything; False when there are none: it never ran in this home."""
+        kept_file = self.folder / "ports.json"
+        if not kept_file.exists():
+            return False
+        self.ports = json.loads(kept_file.read_text())
+        return True
+
     def _choose_ports(self) -> None:
         kept_file = self.folder / "ports.json"
         kept = json.loads(kept_file.read_text()) if kept_file.exists() else {}

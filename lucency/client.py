@@ -1,0 +1,246 @@
+"""`lucency.Client`: submit radiographs and fetch results over HTTP. Retries what is safe to retry."""
+
+from __future__ import annotations
+
+import io
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Literal, NotRequired, Self, TypedDict
+
+import httpx2
+import stamina
+
+from core.errors import LucencyError, Unauthorized, Unavailable
+from core.settings import load_settings
+from core.vocabulary import TERMINAL_STATES
+
+POLL_LONGEST = 30.0
+TRIES = 6
+# Waiting longer than this for a busy server is for the caller to decide.
+RETRY_AFTER_LONGEST = 60.0
+TERMINAL = frozenset(state.value for state in TERMINAL_STATES)
+
+
+class Unreachable(Unavailable):
+    """Nobody answers at the API's address."""
+
+    code, title = "unreachable", "The API cannot be reached"
+
+
+class WaitTimeout(LucencyError):
+    """The job is not done yet; it goes on."""
+
+    code, title, retryable = "wait_timeout", "The job was not done in time", True
+
+
+class JobDict(TypedDict):
+    """A job, as the API gives it."""
+
+    id: str
+    state: str
+    priority: int
+    attempt: int
+    created_at: str
+    finished_at: str | None
+    problem: dict[str, Any] | None
+    links: dict[str, str]
+    image: NotRequired[dict[str, Any]]
+    replay_of: NotRequired[str | None]
+
+
+class FindingDict(TypedDict):
+    """One finding of a result. Probabilities in [0, 1]; regions of interest in pixels of the original image."""
+
+    label: str
+    probability: float
+    threshold: float
+    decision: str
+    regions_of_interest: list[dict[str, float]] | None
+    explanation: dict[str, str] | None
+
+
+class ResultDict(TypedDict):
+    """The result of a succeeded job. Timings in milliseconds."""
+
+    job_id: str
+    image: dict[str, Any]
+    model_version: dict[str, Any]
+    engine: str
+    findings: list[FindingDict]
+    region: dict[str, Any]
+    timings_ms: dict[str, float]
+    disclaimer: str
+
+
+class Client:
+    """The HTTP API in Python. Errors are raised as the error classes of `core.errors`, by their wire code.
+
+    Without arguments it uses the settings LUCENCY_API_URL and LUCENCY_API_KEY, or the running local stack's.
+    """
+
+    def __init__(self, base_url: str | None = None, api_key: str | None = None, *, timeout: float = 60.0) -> None:
+        settings = load_settings()
+        key = api_key or (settings.api_key.get_secret_value() if settings.api_key else None)
+        self.base_url = (base_url or settings.api_url).rstrip("/")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx2.Client(base_url=self.base_url, headers=headers, timeout=timeout)
+
+    def submit(
+        self,
+        file: str | Path | bytes,
+        *,
+        explain: Sequence[str] | None = None,
+        priority: int = 0,
+        wait: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> JobDict:
+        """Upload one DICOM, PNG or JPEG file and return its job; `wait` (s, at most 30) for its end on the server.
+
+        The idempotency key, generated where none is given, makes a repeated upload the same job.
+        """
+        fields = {"priority": str(priority)} | ({"explain": ",".join(explain)} if explain is not None else {})
+        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())} | _prefer(wait)
+        name = "upload" if isinstance(file, bytes) else Path(file).name
+
+        def send() -> httpx2.Response:
+            # Opened for every try: the last one has read it.
+            with _opened(file) as opened:
+                return self._http.post("/v1/jobs", files={"file": (name, opened)}, data=fields, headers=headers)
+
+        job: JobDict = self._attempt(send).json()
+        return job
+
+    def job(self, job_id: str, *, wait: float | None = None) -> JobDict:
+        """The job's state; with `wait` (s, at most 30) the server answers when it is done."""
+        job: JobDict = self._get(f"/v1/jobs/{job_id}", headers=_prefer(wait)).json()
+        return job
+
+    def wait(self, job_id: str, *, timeout: float = 300.0) -> JobDict:
+        """Wait for the job's end, good or bad. Raises WaitTimeout after `timeout` seconds."""
+        end = time.monotonic() + timeout
+        while True:
+            remaining = end - time.monotonic()
+            job = self.job(job_id, wait=min(POLL_LONGEST, max(remaining, 0.0)))
+            if job["state"] in TERMINAL:
+                return job
+            if time.monotonic() >= end:
+                raise WaitTimeout(f"Job {job_id} is {job['state']} after {timeout:.0f} s; it goes on.")
+            # Only matters where a server does not hold the request open.
+            time.sleep(min(0.1, max(0.0, end - time.monotonic())))
+
+    def result(self, job_id: str) -> ResultDict:
+        """The result of a succeeded job. Raises ResultNotReady."""
+        result: ResultDict = self._get(f"/v1/jobs/{job_id}/result").json()
+        return result
+
+    def explanation(self, job_id: str, label: str, *, view: Literal["overlay", "heatmap"] = "overlay") -> bytes:
+        """The Grad-CAM of one finding as PNG: drawn over the radiograph, or the bare 16-bit heatmap."""
+        return self._get(f"/v1/jobs/{job_id}/explanations/{label}.png", params={"view": view}).content
+
+    def cancel(self, job_id: str) -> JobDict:
+        """Cancel the job. Raises TransitionIllegal when it is over."""
+        return self._act(job_id, "cancel")
+
+    def retry(self, job_id: str) -> JobDict:
+        """Run a failed, dead, cancelled or expired job again, as a new job."""
+        return self._act(job_id, "retry")
+
+    def jobs(self, *, limit: int = 50, state: str | None = None) -> Iterator[JobDict]:
+        """All jobs, newest first; pages of `limit` are fetched as they are needed."""
+        parameters: dict[str, Any] = {"limit": limit} | ({"state": state} if state else {})
+        while True:
+            page = self._get("/v1/jobs", params=parameters).json()
+            yield from page["items"]
+            if not page.get("next"):
+                return
+            parameters["cursor"] = page["next"]
+
+    def models(self) -> list[dict[str, Any]]:
+        """The model versions that the server knows."""
+        found = self._get("/v1/models").json()
+        listed: list[dict[str, Any]] = found["items"] if isinstance(found, dict) else found
+        return listed
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _act(self, job_id: str, action: str) -> JobDict:
+        job: JobDict = self._attempt(lambda: self._http.post(f"/v1/jobs/{job_id}/{action}")).json()
+        return job
+
+    def _get(
+        self, path: str, *, params: dict[str, Any] | None = None, headers: dict[str, str] | None = None
+    ) -> httpx2.Response:
+        return self._attempt(lambda: self._http.get(path, params=params, headers=headers))
+
+    def _attempt(self, send: Any) -> httpx2.Response:
+        for attempt in stamina.retry_context(on=_try_again, attempts=TRIES, timeout=120.0):
+            with attempt:
+                try:
+                    response: httpx2.Response = send()
+                except httpx2.TransportError as error:
+                    raise Unreachable(
+                        f"No answer from {self.base_url} ({type(error).__name__}). Is it up? Try `lucency doctor`."
+                    ) from error
+                if response.is_error:
+                    raise error_of(response)
+        return response
+
+
+def error_of(response: httpx2.Response) -> LucencyError:
+    """The error that a problem+json answer stands for, with the problem object as `problem`."""
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = {}
+    if not isinstance(problem, dict):
+        problem = {}
+    kind = _error_classes().get(str(problem.get("code")))
+    if kind is None:
+        kind = {401: Unauthorized, 429: Unavailable, 503: Unavailable}.get(response.status_code, LucencyError)
+    detail = str(problem.get("detail") or problem.get("title") or f"The API answered {response.status_code}.")
+    error = kind(detail, retry_after=_seconds(response.headers.get("Retry-After")))
+    error.problem = problem
+    return error
+
+
+def _try_again(error: Exception) -> bool | timedelta:
+    """429, 503 and connection faults are worth another try, no sooner than the server says."""
+    if not isinstance(error, LucencyError) or error.status not in {429, 503}:
+        return False
+    if error.retry_after is None:
+        return True
+    return timedelta(seconds=min(error.retry_after, RETRY_AFTER_LONGEST))
+
+
+def _error_classes() -> dict[str, type[LucencyError]]:
+    found: dict[str, type[LucencyError]] = {}
+    waiting: list[type[LucencyError]] = [LucencyError]
+    while waiting:
+        kind = waiting.pop()
+        found.setdefault(kind.code, kind)
+        waiting += kind.__subclasses__()
+    return found
+
+
+def _seconds(header: str | None) -> float | None:
+    return float(header) if header is not None and header.isdigit() else None
+
+
+def _prefer(wait: float | None) -> dict[str, str]:
+    return {} if wait is None else {"Prefer": f"wait={max(0, min(int(wait), int(POLL_LONGEST)))}"}
+
+
+def _opened(file: str | Path | bytes) -> BinaryIO:
+    return io.BytesIO(file) if isinstance(file, bytes) else Path(file).open("rb")

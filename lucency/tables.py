@@ -1,0 +1,83 @@
+"""How the command shows things: rich tables on stdout, plain where there is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+from lucency.client import ResultDict
+
+if TYPE_CHECKING:
+    from lucency.doctor import Check
+
+
+def show(*things: RenderableType) -> None:
+    """Print on stdout; rich honours NO_COLOR and leaves out colours where stdout is no terminal."""
+    console = Console(soft_wrap=False)
+    if not console.is_terminal:
+        # Wide enough that a pipe gets whole addresses.
+        console = Console(width=140)
+    for thing in things:
+        console.print(thing)
+
+
+def process_table(found: dict[str, Any]) -> Table:
+    """The processes of `stack.status`."""
+    table = Table(title=f"{found['phase']} in {found['home']}", title_justify="left")
+    for heading in ("process", "pid", "port", "healthy", "uptime", "restarts", "log"):
+        table.add_column(heading, overflow="fold")
+    for process in found["processes"]:
+        table.add_row(
+            process["name"],
+            str(process["pid"]),
+            str(process["port"] or ""),
+            "yes" if process["healthy"] else "[red]no[/red]",
+            f"{process['uptime']:.0f} s",
+            str(process["restarts"]),
+            process["log"],
+        )
+    return table
+
+
+def check_table(checks: Sequence[Check]) -> Table:
+    """The doctor's findings."""
+    table = Table(title="lucency doctor", title_justify="left")
+    for heading in ("check", "outcome", "what was found", "what to do"):
+        table.add_column(heading, overflow="fold")
+    colours = {"ok": "green", "failed": "red", "skipped": "yellow"}
+    for check in checks:
+        outcome = f"[{colours[check.outcome]}]{check.outcome}[/]"
+        table.add_row(check.name, outcome, check.found, check.remedy if check.outcome != "ok" else "")
+    return table
+
+
+def result_tables(name: str, result: ResultDict, *, base_url: str) -> list[RenderableType]:
+    """Findings, region and timings of one result."""
+    findings = Table(title=f"{name}: findings", title_justify="left")
+    for heading in ("finding", "probability", "threshold", "decision", "regions of interest", "overlay"):
+        findings.add_column(heading, overflow="fold")
+    for finding in result["findings"]:
+        regions = ", ".join(
+            f"{region['width']:.0f}×{region['height']:.0f} at {region['x']:.0f},{region['y']:.0f}"
+            for region in finding["regions_of_interest"] or []
+        )
+        overlay = base_url + finding["explanation"]["overlay"] if finding["explanation"] else "–"
+        findings.add_row(
+            finding["label"],
+            f"{finding['probability']:.3f}",
+            f"{finding['threshold']:.3f}",
+            finding["decision"],
+            regions or "–",
+            overlay,
+        )
+    timings = Table(title="timings (ms)", title_justify="left")
+    for phase in result["timings_ms"]:
+        timings.add_column(phase, justify="right")
+    timings.add_row(*(f"{milliseconds:.1f}" for milliseconds in result["timings_ms"].values()))
+    region = result["region"]
+    where = f"region: {region['label']} ({region['probability']:.3f})" if region else "region: –"
+    version = result["model_version"]
+    return [findings, f"{where}, model {version['name']} {version['version']} on {result['engine']}", timings]
