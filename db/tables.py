@@ -161,7 +161,9 @@ class Job(Base):
             f"(state IN ({quoted(TERMINAL_STATES)})) = (finished_at IS NOT NULL)", name="terminal_means_finished"
         ),
         CheckConstraint("(idempotency_key IS NULL) OR (length(idempotency_key) BETWEEN 1 AND 255)", name="key_length"),
-        CheckConstraint("attempt >= 0 AND crash_count >= 0 AND fence >= 0 AND max_attempts > 0", name="counts_positive"),
+        CheckConstraint(
+            "attempt >= 0 AND crash_count >= 0 AND fence >= 0 AND max_attempts > 0", name="counts_positive"
+        ),
         CheckConstraint("priority BETWEEN -10 AND 10", name="priority_range"),
         # A claim reads these in order and stops at its LIMIT. Suspects (jobs that ended with a worker's death) have their
         # own small index, since they are claimed alone; retries are read per priority, so that none not due is stepped over.
@@ -184,9 +186,7 @@ class Job(Base):
             postgresql_where=text(f"state IN ({quoted(CLAIMABLE_STATES)}) AND crash_count > 0"),
         ),
         Index("ix_job_lease", "lease_expires_at", postgresql_where=text("state = 'running'")),
-        Index(
-            "ix_job_deadline", "deadline_at", postgresql_where=text(f"state IN ({quoted(CLAIMABLE_STATES)})")
-        ),
+        Index("ix_job_deadline", "deadline_at", postgresql_where=text(f"state IN ({quoted(CLAIMABLE_STATES)})")),
         Index("ix_job_site", "site_id", "created_at", "id"),
         Index("ix_job_image", "image_id"),
         Index(
@@ -270,7 +270,7 @@ class Prediction(Base):
         one_of("engine", EngineName),
         CheckConstraint("region_probability BETWEEN 0 AND 1", name="probability_range"),
         CheckConstraint("rows > 0 AND columns > 0", name="sizes_positive"),
-        CheckConstraint("cardinality(\"window\") = 4", name="window_corners"),
+        CheckConstraint('cardinality("window") = 4', name="window_corners"),
     )
     id: Mapped[UUID] = _key()
     job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id"), unique=True)

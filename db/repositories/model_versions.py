@@ -49,9 +49,7 @@ def register(
 
 def active(session: Session) -> ModelVersion | None:
     """The active ModelVersion."""
-    return session.scalars(
-        select(ModelVersion).where(ModelVersion.state == ModelState.ACTIVE.value)
-    ).one_or_none()
+    return session.scalars(select(ModelVersion).where(ModelVersion.state == ModelState.ACTIVE.value)).one_or_none()
 
 
 def activate(session: Session, model_version_id: UUID) -> ModelVersion:

@@ -65,7 +65,9 @@ WITH moved AS (
 SELECT id FROM moved
 """)
 
-_ACTIVE = "SELECT count(*) FROM (SELECT FROM job WHERE state IN ('queued', 'retry_wait', 'running') {site} LIMIT :limit) AS x"
+_ACTIVE = (
+    "SELECT count(*) FROM (SELECT FROM job WHERE state IN ('queued', 'retry_wait', 'running') {site} LIMIT :limit) AS x"
+)
 _ACTIVE_ALL = text(_ACTIVE.format(site=""))
 _ACTIVE_SITE = text(_ACTIVE.format(site="AND site_id = :site_id"))
 

@@ -1,0 +1,96 @@
+"""`lucency db …`: migrations, sites and keys."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core.errors import LucencyError
+from core.settings import load_settings
+from core.vocabulary import Scope
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+    from db.session import Database
+
+app = typer.Typer(help="The database: migrations, sites and API keys.", no_args_is_help=True)
+
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+
+def alembic_config(database_url: str) -> Config:
+    """Alembic's configuration for this source tree and that database."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["database_url"] = database_url
+    return config
+
+
+def _database() -> Database:
+    from db.session import make_database
+
+    return make_database(load_settings(), application_name="lucency-db", pool_size=1)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    from alembic import command
+
+    command.upgrade(alembic_config(load_settings().database_url.get_secret_value()), "head")
+    typer.echo("The database is migrated.", err=True)
+
+
+@app.command()
+def check() -> None:
+    """Say whether the database answers and has our tables."""
+    database = _database()
+    try:
+        database.check()
+    except LucencyError as error:
+        typer.echo(error.detail, err=True)
+        raise typer.Exit(1) from None
+    finally:
+        database.dispose()
+    typer.echo("The database is ready.", err=True)
+
+
+@app.command()
+def site(name: str) -> None:
+    """Make a Site where there is none of this name, and print its id."""
+    from db.repositories import sites
+
+    database = _database()
+    try:
+        with database.unit_of_work() as session:
+            typer.echo(str(sites.get_or_create_site(session, name).id))
+    finally:
+        database.dispose()
+
+
+@app.command()
+def key(
+    site: Annotated[str, typer.Option(help="The Site's name; made where there is none.")],
+    scope: Annotated[list[Scope], typer.Option(help="What the key may do; may be repeated.")],
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "command line",
+    days: Annotated[float | None, typer.Option(help="Days until it expires; never, if not given.", min=0)] = None,
+) -> None:
+    """Issue an API key and print it: this is the only time it can be seen."""
+    from db.repositories import sites
+
+    expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    database = _database()
+    try:
+        with database.unit_of_work() as session:
+            owner = sites.get_or_create_site(session, site)
+            _row, presented = sites.issue_key(session, site_id=owner.id, name=name, scopes=scope, expires_at=expires_at)
+    finally:
+        database.dispose()
+    typer.echo(presented)
