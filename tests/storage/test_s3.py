@@ -1,0 +1,52 @@
+"""What the S3 store does when its server is away, silent, or refuses us."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+from pydantic import SecretStr
+
+from core.errors import StoreUnavailable
+from core.settings import Settings
+from storage.s3 import S3Store, make_store
+
+
+def refuses(store: S3Store, *, within: float) -> None:
+    for ask in (store.check, store.ensure, lambda: store.get("a"), lambda: store.stat("a"), lambda: list(store.list(""))):
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            ask()
+        assert time.monotonic() - started < within
+
+
+def at(port: int) -> Settings:
+    return Settings(s3_endpoint=f"127.0.0.1:{port}", s3_secret_key=SecretStr("secret-key"), s3_timeout=0.3)
+
+
+def test_closed_port() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    store = make_store(at(port))
+    refuses(store, within=2)
+    with pytest.raises(StoreUnavailable):
+        store.put_bytes("a", b"x", content_type="text/plain")
+    with pytest.raises(StoreUnavailable):
+        store.delete(["a"])
+
+
+def test_black_hole() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        refuses(make_store(at(silent.getsockname()[1])), within=3)
+
+
+def test_wrong_credentials(store: S3Store, settings: Settings) -> None:
+    store.put_bytes("a", b"x", content_type="text/plain")
+    refuses(make_store(settings.model_copy(update={"s3_secret_key": SecretStr("not-the-secret")})), within=5)
+
+
+def test_missing_bucket(settings: Settings) -> None:
+    with pytest.raises(StoreUnavailable):
+        make_store(settings).check()
