@@ -1,6 +1,7 @@
 """Compressed or native pixel data of one frame → stored values, at no more resolution than is asked for.
 
-Every function gives (h, w) or (h, w, 3) integers. JPEG with 8 bits uses DCT scaling (ITU-T T.81 by libjpeg-turbo), JPEG 2000
+Every function gives (h, w) or (h, w, 3) integers. JPEG with 8 bits uses DCT scaling (ITU-T T.81 by libjpeg-turbo),
+JPEG 2000
 its resolution levels (T.800 annex B.5); the others are decoded whole. Codecs report faults in many ways: `decode` turns
 `CODEC_FAULTS` into DecodeFailed.
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 import cv2
 import imagecodecs
-import jpeg_ls
+import jpeg_ls  # type: ignore[import-untyped]
 import numpy as np
 import openjpeg
 import rle
@@ -57,7 +58,8 @@ def decode_frame(image: DicomImage, data: bytes, *, size: tuple[int, int]) -> De
         return Decoded(_native(image, data))
     if syntax == syntaxes.RLE:
         return Decoded(_rle(image, data))
-    assert image.frame is not None
+    if image.frame is None:
+        raise PixelsInconsistent("The compressed pixel data has no header")
     if syntax in syntaxes.JPEG_2000:
         decoded = _jpeg2000(image.frame, data, size=size)
     elif syntax in syntaxes.JPEG_LS:
@@ -153,7 +155,7 @@ def _reduced(frame: Frame, data: bytes, reduce: int) -> Stored | None:
     with Image.open(io.BytesIO(data), formats=["JPEG2000"]) as picture:
         if picture.mode not in ("L", "I;16", "RGB"):
             return None
-        picture.reduce = reduce  # type: ignore[attr-defined]
+        setattr(picture, "reduce", reduce)  # noqa: B010 - Pillow shadows a method with this attribute
         picture.load()
         values = np.asarray(picture)
     # Pillow shifts values to the top of 8 or 16 bits and makes signed ones unsigned.

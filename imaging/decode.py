@@ -25,7 +25,8 @@ from imaging.resize import shrink, target_size
 def decode(data: bytes, *, longest_side: int, limits: Limits | None = None) -> Radiograph:
     """The radiograph in the DICOM, PNG or JPEG file `data`, with a longest side of at most `longest_side` pixels.
 
-    Raises subclasses of InputRejected for what the pre-scan refuses and for colour, and DecodeFailed for all else that a
+    Raises subclasses of InputRejected for what the pre-scan refuses and for colour, and DecodeFailed for all else
+    that a
     codec stumbles over; nothing else.
     """
     try:
@@ -73,7 +74,7 @@ def _luminance(image: DicomImage, values: NDArray[np.generic]) -> NDArray[np.uin
         luma = channels[:, :, :1].astype(np.int16)
         channels = np.clip(np.concatenate([luma, luma + chroma], axis=2), 0, 255).astype(np.uint8)
         grey(channels)
-        return channels[:, :, 0]
+        return np.asarray(channels[:, :, 0])
     return grey(channels)
 
 

@@ -44,7 +44,8 @@ WANTED = frozenset(
     },
 )  # fmt: skip
 
-# Projection radiographs of bone. RG is digitised film. OT and SC say nothing about what is pictured; MG, IO, PX, RF and XA
+# Projection radiographs of bone. RG is digitised film. OT and SC say nothing about what is pictured; MG, IO, PX,
+# RF and XA
 # are projections too, of what no Bundle was trained on.
 MODALITIES = frozenset({"CR", "DX", "RG"})
 # PS3.4 annex B.5: the storage classes that stand for themselves where Modality is missing.
@@ -54,7 +55,17 @@ RADIOGRAPH_CLASSES = frozenset(
 GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
 # Colour whose channels may yet agree; only the decoder sees that.
 COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
-PROGRAMS = (b"MZ", b"\x7fELF", b"#!", b"PK", b"%PDF", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"<")
+PROGRAMS = (
+    b"MZ",
+    b"\x7fELF",
+    b"#!",
+    b"PK",
+    b"%PDF",
+    b"\xca\xfe\xba\xbe",
+    b"\xcf\xfa\xed\xfe",
+    b"\xce\xfa\xed\xfe",
+    b"<",
+)
 UID = re.compile(r"[0-9.]{1,64}")
 WORD = re.compile(r"[A-Z0-9 _]{1,16}")
 CODESTREAM_BYTES = 64 * 1024

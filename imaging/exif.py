@@ -13,7 +13,9 @@ UPRIGHT = 1
 
 
 def orientation(tiff: bytes) -> int:
-    """Orientation, 1–8, from the TIFF structure of an EXIF block (Exif 2.32 section 4.6.4 A); 1 where it cannot be read."""
+    """Orientation, 1–8, from the TIFF structure of an EXIF block (Exif 2.32 section 4.6.4 A); 1 where it cannot be
+    read.
+    """
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None:
         return UPRIGHT

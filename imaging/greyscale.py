@@ -1,8 +1,11 @@
 """Stored values → grey levels: Modality LUT, then VOI LUT or window, then the sense of MONOCHROME1.
 
-PS3.3 C.11.1 (Modality LUT), C.11.2 (VOI LUT), C.7.6.3.1.2 (Photometric Interpretation), C.7.5.1.1.2 (Pixel Padding). Where a
-file gives several windows or LUTs they are alternatives, and the first is used; a VOI LUT goes before a window, since it is
-what the modality itself shows. Without either, or where the window holds none of the picture's values, the window is the
+PS3.3 C.11.1 (Modality LUT), C.11.2 (VOI LUT), C.7.6.3.1.2 (Photometric Interpretation), C.7.5.1.1.2 (Pixel
+Padding). Where a
+file gives several windows or LUTs they are alternatives, and the first is used; a VOI LUT goes before a window,
+since it is
+what the modality itself shows. Without either, or where the window holds none of the picture's values, the window
+is the
 range from the 0.5th to the 99.5th percentile of the values.
 """
 
@@ -10,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +40,7 @@ class Lut:
 
     def __call__(self, values: Floats) -> Floats:
         index = np.clip(np.rint(values) - self.first, 0, len(self.table) - 1).astype(np.int32)
-        return self.table[index]
+        return np.asarray(self.table[index], dtype=np.float32)
 
 
 def _lut(image: DicomImage, sequence: int, *, signed: bool) -> Lut | None:
@@ -78,14 +82,14 @@ def window(center: float, width: float, function: str = "LINEAR") -> Levels | No
 
 def robust_window(values: NDArray[np.generic]) -> Levels:
     """The window from the 0.5th to the 99.5th percentile of `values`; a flat picture becomes middle grey."""
-    low, high = np.percentile(values, (LOW, HIGH)) if values.size else (0.0, 0.0)
+    low, high = np.percentile(values.astype(np.float32, copy=False), (LOW, HIGH)) if values.size else (0.0, 0.0)
     if high <= low:
         low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     found = window((low + high) / 2, high - low, "LINEAR_EXACT")
     return found or (lambda levels: np.full_like(levels, 0.5, dtype=np.float32))
 
 
-def stored_values(image: DicomImage, values: NDArray[np.generic], *, overshoots: bool) -> NDArray[np.generic]:
+def stored_values(image: DicomImage, values: NDArray[Any], *, overshoots: bool) -> NDArray[Any]:
     """Values within Bits Stored, with their sign: uint8, uint16 or int16.
 
     Bits above High Bit and below the lowest one are no pixel data (old overlays, junk): they are masked. What a lossy
@@ -94,7 +98,7 @@ def stored_values(image: DicomImage, values: NDArray[np.generic], *, overshoots:
     bits, low_bit = image.bits_stored, image.high_bit + 1 - image.bits_stored
     if values.dtype.kind == "i" or overshoots:
         bottom, top = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if image.signed else (0, (1 << bits) - 1)
-        return np.clip(values, bottom, top).astype(np.int16 if image.signed else np.uint16)
+        return np.asarray(np.clip(values, bottom, top), dtype=np.int16 if image.signed else np.uint16)
     whole = bits == values.dtype.itemsize * 8
     if not whole:
         values = (values >> low_bit) & ((1 << bits) - 1)

@@ -12,7 +12,8 @@ from core.vocabulary import MediaKind
 class Limits:
     """What an input may ask for. Sizes are bytes.
 
-    `pixels` bounds Rows × Columns × Frames, `inflated_bytes` what a deflated data set may grow to, `depth` the nesting of
+    `pixels` bounds Rows × Columns × Frames, `inflated_bytes` what a deflated data set may grow to, `depth` the
+    nesting of
     sequences; `elements`, `chunks` and `scans` bound the work of the walk itself.
     """
 

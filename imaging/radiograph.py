@@ -14,7 +14,8 @@ from core.vocabulary import MediaKind
 class Radiograph:
     """A decoded image, at the resolution it was asked for.
 
-    `pixels` is (h, w) uint8, bright where the body is dense (the sense of MONOCHROME2), its longest side the smaller of what
+    `pixels` is (h, w) uint8, bright where the body is dense (the sense of MONOCHROME2), its longest side the
+    smaller of what
     was asked and the full longest side. `rows` and `columns` are the full-size geometry after any EXIF orientation: the
     coordinates that regions of interest are given in. The other fields describe the file.
     """

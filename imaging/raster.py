@@ -34,7 +34,8 @@ def decode_raster(image: RasterImage, data: bytes, *, longest_side: int) -> NDAr
     header = image.header
     size = target_size(header.rows, header.columns, longest_side)
     if header.media_kind is MediaKind.JPEG:
-        assert image.frame is not None
+        if image.frame is None:
+            raise ImageInvalid
         stored = size if image.orientation < 5 else size[::-1]
         pixels = scaled_jpeg(data, image.frame, size=stored)
     else:

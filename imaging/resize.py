@@ -26,4 +26,6 @@ def shrink(pixels: NDArray[Scalar], size: tuple[int, int]) -> NDArray[Scalar]:
     """`pixels` (h, w) uint8, uint16, int16 or float32 as area averages of shape `size`."""
     if pixels.shape[:2] == size:
         return pixels
-    return cv2.resize(np.ascontiguousarray(pixels), (size[1], size[0]), interpolation=cv2.INTER_AREA)  # type: ignore[no-any-return]
+    height, width = size
+    resized = cv2.resize(np.ascontiguousarray(pixels), (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, dtype=pixels.dtype)

@@ -1,9 +1,11 @@
 """Decoding in child processes under limits: what a hostile file can do ends with the child.
 
-The children are plain subprocesses of `python -m imaging.sandbox`, which stay and answer one request after the other over
+The children are plain subprocesses of `python -m imaging.sandbox`, which stay and answer one request after the
+other over
 their standard streams (docs/decisions/0001-decoders-are-subprocesses.md).
 
-Request: `longest_side`, `timeout_s`, length of the file; the file. Answer: length of a JSON head, length of the pixels; both.
+Request: `longest_side`, `timeout_s`, length of the file; the file. Answer: length of a JSON head, length of the
+pixels; both.
 """
 
 from __future__ import annotations
@@ -58,8 +60,8 @@ class _Child:
             | ONE_THREAD
             | {"PYTHONPATH": str(PACKAGES)},
         )  # fmt: skip
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        if self._process.stdin is None or self._process.stdout is None:
+            raise DecodeFailed("The decoder did not start")
         self._in: IO[bytes] = self._process.stdin
         self._out: IO[bytes] = self._process.stdout
         self._expired = False
@@ -150,11 +152,14 @@ class DecoderPool:
 
     def warm_up(self) -> None:
         """Start all children and wait until each has loaded its codecs."""
-        children = [self._free.get() for _ in range(self._size)]
-        children = [child or _Child(memory_bytes=self._memory_bytes) for child in children]
-        for child in children:
-            assert child is not None
-            child.ask(b"", longest_side=1, timeout_s=self._timeout_s)
+        taken = [self._free.get() for _ in range(self._size)]
+        for child in [kept or _Child(memory_bytes=self._memory_bytes) for kept in taken]:
+            try:
+                child.ask(b"", longest_side=1, timeout_s=self._timeout_s)
+            except DecodeFailed:
+                child.end()
+                self._free.put(None)
+                raise
             self._free.put(child)
 
     def close(self) -> None:
@@ -170,15 +175,17 @@ class DecoderPool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
 def _radiograph(head: dict[str, object], pixels: bytes) -> Radiograph:
     if "code" in head:
         raise error_classes().get(str(head["code"]), DecodeFailed)(str(head["detail"]))
-    h, w = head.pop("shape")  # type: ignore[misc]
-    array = np.frombuffer(pixels, np.uint8).reshape(h, w)
+    shape = head.pop("shape")
+    array = np.frombuffer(pixels, np.uint8).reshape(shape)  # type: ignore[call-overload]
     head["media_kind"] = MediaKind(str(head["media_kind"]))
     return Radiograph(pixels=array, **head)  # type: ignore[arg-type]
 

@@ -18,7 +18,9 @@ PARENT_CHECK_S = 1.0
 
 
 def limit(memory_bytes: int) -> None:
-    """Bound memory, and take away files to write, descriptors and core dumps. The interpreter's own memory counts too."""
+    """Bound memory, and take away files to write, descriptors and core dumps. The interpreter's own memory counts
+    too.
+    """
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))

@@ -1,7 +1,9 @@
 """A bounded walk over the elements of a DICOM file (PS3.5 section 7, PS3.10 section 7): the only reader of headers.
 
-It exists because a general reader may be made to recurse, inflate or allocate without bound by a few kilobytes. Nothing here
-recurses, no element is read unless it is wanted, wanted ones have a largest size, and a deflated data set is inflated as a
+It exists because a general reader may be made to recurse, inflate or allocate without bound by a few kilobytes.
+Nothing here
+recurses, no element is read unless it is wanted, wanted ones have a largest size, and a deflated data set is
+inflated as a
 stream. The pre-scan and the decoder both use it, so that they cannot disagree about what a file says.
 """
 
@@ -185,7 +187,9 @@ class Walk:
         self._order = encoding.order
 
     def run(self) -> Elements:
-        """Walk to the pixel data or to the end. Raises DicomInvalid, DicomTruncated, DicomTooDeep, DecompressedTooLarge."""
+        """Walk to the pixel data or to the end. Raises DicomInvalid, DicomTruncated, DicomTooDeep,
+        DecompressedTooLarge.
+        """
         while self._levels:
             level = self._levels[-1]
             if level.end is not None and self._source.position >= level.end:

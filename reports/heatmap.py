@@ -1,4 +1,6 @@
-"""Heatmaps and previews as files: what a worker stores of an Explanation, and how it is laid over the radiograph again."""
+"""Heatmaps and previews as files: what a worker stores of an Explanation, and how it is laid over the radiograph
+again.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,7 @@ def decode_heatmap(png: bytes) -> NDArray[np.float32]:
         raise ImageInvalid("The heatmap is damaged") from error
     if levels is None or levels.dtype != np.uint16 or levels.ndim != 2:
         raise ImageInvalid("The heatmap is damaged")
-    return levels.astype(np.float32) / FULL
+    return np.asarray(levels.astype(np.float32) / FULL, dtype=np.float32)
 
 
 def encode_preview(pixels: NDArray[np.uint8]) -> bytes:
@@ -51,7 +53,8 @@ def encode_preview(pixels: NDArray[np.uint8]) -> bytes:
 def project(heatmap: NDArray[np.float32], *, window: Window, size: tuple[int, int]) -> NDArray[np.float32]:
     """The grid `heatmap` → (h, w) = `size`, aligned with the radiograph, linear between the centres of the cells.
 
-    `window` is the part of the grid that the image covers: (left, top, right, bottom) as fractions of its sides; the rest
+    `window` is the part of the grid that the image covers: (left, top, right, bottom) as fractions of its sides;
+    the rest
     is the letterbox.
     """
     rows, columns = heatmap.shape

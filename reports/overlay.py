@@ -26,11 +26,12 @@ Region = Mapping[str, float]
 
 def colours(heatmap: NDArray[np.float32]) -> Picture:
     """(h, w) in [0, 1] → (h, w, 3) BGR."""
-    levels = np.rint(np.clip(heatmap, 0, 1) * 255).astype(np.uint8)
+    # The ends of the map are so dark that 1 and 0 look like holes: only from pure blue to pure red.
+    levels = np.rint(32 + np.clip(heatmap, 0, 1) * 191).astype(np.uint8)
     return np.asarray(cv2.applyColorMap(levels, cv2.COLORMAP_JET), dtype=np.uint8)
 
 
-def draw_overlay(
+def draw_overlay(  # noqa: PLR0913 - how a picture looks has many independent sides
     preview: bytes,
     heatmap_png: bytes,
     *,
@@ -44,7 +45,8 @@ def draw_overlay(
 ) -> bytes:
     """An RGB PNG: the preview with the heatmap at `opacity`, boxes, a caption above and a colour bar beside it.
 
-    `regions` have x, y, width, height and perhaps score, in pixels of the full-size image (`rows` × `columns`; by default
+    `regions` have x, y, width, height and perhaps score, in pixels of the full-size image (`rows` × `columns`; by
+    default
     those of the preview). Raises ImageInvalid where the preview or the heatmap is damaged.
     """
     grey = _grey(preview)

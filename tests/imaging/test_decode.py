@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_modality_lut, apply_voi_lut
+from pydicom.pixels import apply_voi_lut
 
-from core.errors import DecodeFailed, ImageColoured, InputRejected, LucencyError, PixelsInconsistent
+from core.errors import DecodeFailed, ImageColoured, InputRejected, PixelsInconsistent
 from imaging.decode import decode
 from tests.data import encoded, generated_radiograph, shared
 from tests.imaging.reference import REFERENCES, Reference, cr, dicom, ramp
@@ -53,15 +53,15 @@ def test_monochrome1_equals_its_inverted_twin() -> None:
 @pytest.mark.parametrize("rescale", [(1, 0), (2, -1000), (-1, 500)])
 def test_windows_are_those_of_pydicom(function: str, rescale: tuple[int, int]) -> None:
     dataset = Dataset()
-    dataset.RescaleSlope, dataset.RescaleIntercept = rescale
+    dataset.PhotometricInterpretation = "MONOCHROME2"
     dataset.WindowCenter, dataset.WindowWidth, dataset.VOILUTFunction = 600, 1500, function
     dataset.BitsStored, dataset.PixelRepresentation = 16, 0
-    expected = apply_voi_lut(apply_modality_lut(ramp(), dataset), dataset)
-    full = (65535 * abs(rescale[0])) if rescale != (1, 0) else 65535
-    low = min(rescale[1], 65535 * rescale[0] + rescale[1]) if rescale != (1, 0) else 0
+    expected = apply_voi_lut(ramp().astype(np.float64) * rescale[0] + rescale[1], dataset)
     attributes = {element.keyword: element.value for element in dataset}
-    found = decode(dicom(ramp(), **attributes), longest_side=256).pixels
-    assert np.abs((expected - low) / full * 255 - found).max() < 1
+    data = dicom(ramp(), RescaleSlope=rescale[0], RescaleIntercept=rescale[1], **attributes)
+    found = decode(data, longest_side=256).pixels
+    assert expected.std() > 1000
+    assert np.abs(expected / 65535 * 255 - found).max() < 1
 
 
 def lut(values: list[int], *, first: int = 0, bits: int = 16) -> list[Dataset]:
@@ -126,7 +126,8 @@ def test_raster_depths_colour_and_orientation() -> None:
 def test_mutated_files_raise_our_errors_only() -> None:
     random = np.random.default_rng(1)
     picture = generated_radiograph(96, 64)
-    seeds = [dicom(ramp(16, 16)), dicom(ramp(16, 16), syntax="1.2.840.10008.1.2.1.99"), dicom(ramp(16, 16), syntax="1.2.840.10008.1.2"),
+    seeds = [dicom(ramp(16, 16)), dicom(ramp(16, 16), syntax="1.2.840.10008.1.2.1.99"),
+             dicom(ramp(16, 16), syntax="1.2.840.10008.1.2"),
              dicom(ramp(8, 8), VOILUTSequence=lut([0, 9])), encoded(picture), encoded(picture, "JPEG")]  # fmt: skip
     refused = 0
     for seed in seeds:
@@ -136,7 +137,6 @@ def test_mutated_files_raise_our_errors_only() -> None:
                 data[place] = random.integers(256)
             try:
                 decode(bytes(data[: random.integers(len(data) // 2, 2 * len(data))]), longest_side=32)
-            except LucencyError as error:
-                assert isinstance(error, InputRejected | DecodeFailed)
+            except (InputRejected, DecodeFailed):
                 refused += 1
     assert refused > 300

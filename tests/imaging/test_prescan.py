@@ -29,7 +29,7 @@ def scan(data: bytes) -> object:
 
 
 def start_of(data: bytes, tag: bytes) -> int:
-    place = data.index(tag, 300)
+    place = data.index(tag, 132)
     assert place > 0
     return place
 
@@ -59,9 +59,10 @@ def bomb() -> bytes:
 BAD = {
     "no prefix": (GOOD[:128] + b"DICX" + GOOD[132:], errors.TypeUnsupported),
     "empty": (b"", errors.UploadEmpty),
-    "cut in the header": (GOOD[: PIXELS - 30], errors.DicomTruncated),
+    "cut in the header": (GOOD[: PIXELS - 29], errors.DicomTruncated),
     "cut in the pixels": (GOOD[:-100], errors.DicomTruncated),
-    "overlong element": (GOOD[:PIXELS] + b"\x09\x00\x10\x00OB\0\0\xf0\xff\xff\x7f" + GOOD[PIXELS:], errors.DicomTruncated),
+    "overlong element": (
+        GOOD[:PIXELS] + b"\x09\x00\x10\x00OB\0\0\xf0\xff\xff\x7f" + GOOD[PIXELS:], errors.DicomTruncated),
     "nested": (GOOD[:META_END] + NESTED * 400, errors.DicomTooDeep),
     "bomb": (bomb(), errors.DecompressedTooLarge),
     "terabytes": (dicom(ramp(), Rows=65535, Columns=65535, NumberOfFrames=250), errors.PixelsTooLarge),

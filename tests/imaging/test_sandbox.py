@@ -46,7 +46,9 @@ def test_a_bomb_fails_alone(pool: DecoderPool) -> None:
     pixels = np.zeros((9999, 10000), np.uint16)
     # Rescaled with padding, a hundred megapixels need several floats each: more than the limit.
     with pytest.raises(DecodeFailed):
-        pool.decode(dicom(pixels, PixelPaddingValue=0, RescaleSlope=2, RescaleIntercept=1)[:-2] + b"\1\1", longest_side=64)
+        pool.decode(
+            dicom(pixels, PixelPaddingValue=0, RescaleSlope=2, RescaleIntercept=1)[:-2] + b"\1\1", longest_side=64
+        )
     assert pool.decode(PNG, longest_side=64).rows == 300
 
 
@@ -92,7 +94,9 @@ def test_children_end_with_their_parent() -> None:
         pid = int(parent.stdout.readline())
         parent.kill()
     deadline = time.monotonic() + 10
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+    while (
+        psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline
+    ):
         time.sleep(0.05)
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     assert os.getpid() != pid
