@@ -139,6 +139,9 @@ class DecoderPool:
             if self._closed:
                 raise DecodeFailed("The decoders are shut down")
             child = child or _Child(memory_bytes=self._memory_bytes)
+            if not child.warm:
+                # Loading the codecs is not the image's time.
+                child.ask(b"", longest_side=1, timeout_s=self._timeout_s)
             head, pixels = child.ask(data, longest_side=longest_side, timeout_s=self._timeout_s)
         except BaseException:
             # Whatever interrupted it, the child's streams are out of step.

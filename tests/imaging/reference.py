@@ -52,7 +52,7 @@ CR_CLASS = "1.2.840.10008.5.1.4.1.1.1"
 def dicom(
     pixels: NDArray[Any], *, syntax: str = "1.2.840.10008.1.2.1", raw: bytes | None = None, **attributes: Any
 ) -> bytes:
-    """A CR file around `pixels` (h, w); attributes by keyword override what is derived from them, None leaves one out."""
+    """A CR file around `pixels` (h, w); attributes by keyword override the derived ones, None leaves one out."""
     data = Dataset()
     bits = pixels.dtype.itemsize * 8
     fields: dict[str, Any] = {
