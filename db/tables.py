@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -51,7 +51,7 @@ class Base(DeclarativeBase):
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         }
     )
-    type_annotation_map = {
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
         UUID: Uuid(),
         str: Text(),
         datetime: DateTime(timezone=True),
@@ -165,8 +165,8 @@ class Job(Base):
             "attempt >= 0 AND crash_count >= 0 AND fence >= 0 AND max_attempts > 0", name="counts_positive"
         ),
         CheckConstraint("priority BETWEEN -10 AND 10", name="priority_range"),
-        # A claim reads these in order and stops at its LIMIT. Suspects (jobs that ended with a worker's death) have their
-        # own small index, since they are claimed alone; retries are read per priority, so that none not due is stepped over.
+        # A claim reads these in order and stops at its LIMIT. Suspects (running when a worker died) have their own
+        # index, since they are claimed alone; retries are read per priority, so that none not due is stepped over.
         Index(
             "ix_job_claim",
             text("priority DESC"),

@@ -132,7 +132,7 @@ class S3Store:
                 data=data,
                 length=size,
                 content_type=content_type,
-                # One request below the limit; a multipart upload in one thread above it, so that memory stays at a part.
+                # Multipart in one thread above this size, so that memory stays at one part.
                 part_size=PART_BYTES,
                 num_parallel_uploads=1,
             )

@@ -66,7 +66,7 @@ def bundle_prefix(digest: str) -> str:
 
 
 def require_key(key: str) -> str:
-    """`key`, when every S3 server takes it: printable ASCII, relative, no empty or dotted part. Raises RequestInvalid."""
+    """`key`, if every S3 server takes it: printable ASCII, no empty or dotted part. Raises RequestInvalid."""
     parts = key.split("/")
     if (
         not key.isascii()

@@ -26,7 +26,7 @@ def register(
     manifest: dict[str, Any],
     activate: bool,
 ) -> ModelVersion:
-    """The ModelVersion of this digest, made where it is new. Raises Conflict for name and version with another digest."""
+    """The ModelVersion of this digest, made if new. Raises Conflict for name and version with another."""
     session.execute(
         insert(ModelVersion)
         .values(

@@ -251,7 +251,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.Text(), nullable=True),
         sa.Column("code", sa.Text(), nullable=True),
         sa.CheckConstraint(
-            "kind IN ('cancelled', 'claimed', 'died', 'expired', 'failed', 'lease_expired', 'released', 'replayed', 'retry_scheduled', 'submitted', 'succeeded')",
+            "kind IN ('cancelled', 'claimed', 'died', 'expired', 'failed', 'lease_expired', 'released', 'replayed', 'retry_scheduled', 'submitted', 'succeeded')",  # noqa: E501
             name=op.f("ck_job_event_kind_known"),
         ),
         sa.CheckConstraint(

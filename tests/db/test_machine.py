@@ -7,7 +7,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, settings as hypothesis_settings, strategies as st
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import text
 
@@ -37,7 +39,17 @@ class Model:
 
 def claim_of(job: Model, fence: int) -> Any:
     return jobs.Claim(
-        job.job_id, job.job_id, fence, 1, 0, job.job_id, "", 1, "png", (), 0.0  # type: ignore[arg-type]
+        job.job_id,
+        job.job_id,
+        fence,
+        1,
+        0,
+        job.job_id,
+        "",
+        1,
+        "png",
+        (),
+        0.0,  # type: ignore[arg-type]
     )
 
 
@@ -255,6 +267,10 @@ def test_random_lives(database: Database, site: UUID, model_id: UUID) -> None:
     run_state_machine_as_test(
         Machine,
         settings=hypothesis_settings(
-            max_examples=25, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck), database=None
+            max_examples=25,
+            stateful_step_count=15,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
         ),
     )

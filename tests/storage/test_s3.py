@@ -14,7 +14,13 @@ from storage.s3 import S3Store, make_store
 
 
 def refuses(store: S3Store, *, within: float) -> None:
-    for ask in (store.check, store.ensure, lambda: store.get("a"), lambda: store.stat("a"), lambda: list(store.list(""))):
+    for ask in (
+        store.check,
+        store.ensure,
+        lambda: store.get("a"),
+        lambda: store.stat("a"),
+        lambda: list(store.list("")),
+    ):
         started = time.monotonic()
         with pytest.raises(StoreUnavailable):
             ask()

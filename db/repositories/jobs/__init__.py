@@ -1,6 +1,7 @@
 """The life of a Job. This package alone moves a job's state, each time by one guarded statement with its JobEvent.
 
-Every transition to a terminal state also notifies the channel `job_finished` (by the trigger that refuses illegal moves).
+Every transition to a terminal state also notifies the channel `job_finished`, by the trigger that refuses illegal
+moves.
 """
 
 from db.repositories.jobs.claims import Claim, claim, heartbeat, release

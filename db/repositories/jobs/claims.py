@@ -59,8 +59,8 @@ WITH suspect AS MATERIALIZED (
     (SELECT id FROM (SELECT * FROM waiting UNION ALL SELECT * FROM again) AS candidate
      ORDER BY priority DESC, created_at, id LIMIT :limit)
 ), claimed AS (
-    UPDATE job SET state = 'running', fence = fence + 1, attempt = attempt + 1, started_at = coalesce(started_at, now()),
-        lease_owner = :owner, lease_expires_at = now() + make_interval(secs => :lease_s), error_code = NULL,
+    UPDATE job SET state = 'running', fence = fence + 1, attempt = attempt + 1,
+        started_at = coalesce(started_at, now()), lease_owner = :owner, lease_expires_at = now() + make_interval(secs => :lease_s), error_code = NULL,
         error_detail = NULL
     WHERE id = ANY (ARRAY(SELECT id FROM chosen))
     RETURNING *
@@ -128,7 +128,7 @@ def claim(session: Session, *, owner: str, limit: int, lease_s: float, suspects:
 
 
 def heartbeat(session: Session, *, owner: str, held: Sequence[tuple[UUID, int]], lease_s: float) -> set[UUID]:
-    """Extend the leases of `held` (job, fence); returns the jobs that are still held. The others are to be abandoned."""
+    """Extend the leases of `held` (job, fence); returns the jobs that are still held. Abandon the others."""
     if not held:
         return set()
     return set(session.scalars(_HEARTBEAT, {**_pairs(held), "owner": owner, "lease_s": float(lease_s)}))

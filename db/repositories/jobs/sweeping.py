@@ -90,5 +90,5 @@ def sweep(
 
 
 def due(session: Session, *, stale_s: float, limit: int = 1000) -> int:
-    """How many jobs are due whose hint may be lost: queued for `stale_s` seconds, or a retry. Counts to about `limit`."""
+    """How many jobs are due whose hint may be lost: queued for `stale_s` seconds, or a retry. Bounded by `limit`."""
     return int(session.execute(_DUE, {"stale_s": float(stale_s), "limit": limit}).scalar_one())
