@@ -62,6 +62,7 @@ class NotNow(Exception):
 def examine(settings: Settings) -> list[Check]:
     """Run all checks, each on its own."""
     home = settings.home.absolute()
+    bundle = settings.bundle or DEFAULT_BUNDLE
     checks: list[tuple[str, Callable[[], str], str]] = [
         ("Python", _python, "Install Python 3.11 or newer and run `make setup PYTHON=…`."),
         ("disk", lambda: _disk(home), "Free some space, or set LUCENCY_HOME to a folder on a larger disk."),
@@ -71,8 +72,8 @@ def examine(settings: Settings) -> list[Check]:
             (name, lambda name=name: _server(home, name), f"`lucency down`, `lucency up`; see {home}/logs/{name}.log.")
             for name in ("postgres", "valkey", "seaweedfs")
         ],
-        ("Bundle", lambda: _bundle(DEFAULT_BUNDLE), "Restore bundles/default from version control, or train one."),
-        ("engine", lambda: _engine(DEFAULT_BUNDLE), "Run `make setup`, or install lucency[worker]."),
+        ("Bundle", lambda: _bundle(bundle), "Restore the Bundle from version control, or train one."),
+        ("engine", lambda: _engine(bundle), "Run `make setup`, or install lucency[worker]."),
         ("example", lambda: example_dicom().name, "Run `make setup`, or install pydicom-data."),
         ("API and workers", lambda: _api(settings), f"`lucency up`; see {home}/logs/api.log and worker.log."),
     ]

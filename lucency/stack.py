@@ -39,6 +39,8 @@ def start(settings: Settings, *, say: Callable[[str], None], attached: bool) -> 
     command = launched([sys.executable, "-m", "lucency.supervisor"], death_signal=signal.SIGTERM if attached else None)
     # Without the mark a supervisor is not counted among the leftovers that it removes.
     environment = inherited_environment() | environment_of(settings) | {"LUCENCY_HOME": str(home), MARK: str(home)}
+    if settings.bundle is not None:
+        environment["LUCENCY_BUNDLE"] = str(settings.bundle.absolute())
     with open_log(home / "logs" / "supervisor.log") as log:
         process = subprocess.Popen(
             command,

@@ -85,13 +85,16 @@ class Supervisor:
         self._step("servers", self._start_servers)
         self._choose_api_port()
         self._write_environment()
-        self._step("migrations", lambda: self._command("migrate", "db", "migrate"))
-        for name in ("api", "services", "beat"):
-            self._launch(self._application(name))
+        self._step("migrations", lambda: self._command("db", "migrate"))
+        # On two cores nearly all of a start is Python importing: what can overlap does.
+        publishing = self._start_publishing()
+        self._launch(self._application("api"))
         if self.settings.api_key is None:
             self._step("API key", self._issue_key)
-        self._step("model", self._publish)
-        self._launch(self._application("worker"))
+        if publishing is not None:
+            self._step("model", lambda: self._finish_publishing(publishing))
+        for name in ("worker", "services", "beat"):
+            self._launch(self._application(name))
         self._step("ready", self._wait_ready)
         self.state.phase = "running"
         self._save()
@@ -125,23 +128,28 @@ class Supervisor:
 
     def _issue_key(self) -> None:
         scopes = [part for scope in ("submit", "read", "admin") for part in ("--scope", scope)]
-        output = self._command("key", "db", "key", "--site", "local", *scopes)
+        output = self._command("db", "key", "--site", "local", *scopes)
         found = KEY_PATTERN.search(output)
         if found is None:
             raise StackFailed("`lucency db key` printed no API key.")
         self.settings = self.settings.model_copy(update={"api_key": SecretStr(found.group())})
         self._write_environment()
 
-    def _publish(self) -> None:
-        manifest = DEFAULT_BUNDLE / "bundle.json"
+    def _start_publishing(self) -> subprocess.Popen[str] | None:
+        """Begin to publish the Bundle; None where this home has it already."""
+        bundle = (self.settings.bundle or DEFAULT_BUNDLE).absolute()
+        manifest = bundle / "bundle.json"
         if not manifest.exists():
-            raise StackFailed(f"There is no Bundle in {DEFAULT_BUNDLE}: `lucency train` makes one.")
-        digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
+            raise StackFailed(f"There is no Bundle in {bundle}: `lucency train` makes one.")
         done = self.home / "published"
-        if done.exists() and done.read_text() == digest:
-            return
-        self._command("publish", "models", "publish", str(DEFAULT_BUNDLE), "--activate")
-        done.write_text(digest)
+        if done.exists() and done.read_text() == hashlib.sha256(manifest.read_bytes()).hexdigest():
+            return None
+        return self._start_command("models", "publish", str(bundle), "--activate")
+
+    def _finish_publishing(self, publishing: subprocess.Popen[str]) -> None:
+        manifest = (self.settings.bundle or DEFAULT_BUNDLE) / "bundle.json"
+        self._finish_command(publishing)
+        (self.home / "published").write_text(hashlib.sha256(manifest.read_bytes()).hexdigest())
 
     def _wait_ready(self) -> None:
         end = time.monotonic() + READY_TIMEOUT
@@ -160,44 +168,16 @@ class Supervisor:
         host, port = self.settings.api_host, self.settings.api_port
         commands = {
             "api": [
-                sys.executable,
-                "-m",
-                "uvicorn",
-                "api.app:create_app",
-                "--factory",
-                "--host",
-                host,
-                "--port",
-                str(port),
-                "--no-access-log",
-                "--timeout-graceful-shutdown",
-                "10",
+                *(sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory"),
+                *("--host", host, "--port", str(port), "--no-access-log", "--timeout-graceful-shutdown", "10"),
             ],
             "worker": [
-                *celery,
-                "worker",
-                "-Q",
-                "inference",
-                "--pool",
-                "prefork",
-                "-n",
-                "inference@%h",
-                "--concurrency",
-                str(self.settings.worker_concurrency),
-                *log,
+                *(*celery, "worker", "-Q", "inference", "--pool", "prefork", "-n", "inference@%h"),
+                *("--concurrency", str(self.settings.worker_concurrency), *log),
             ],
             "services": [
-                *celery,
-                "worker",
-                "-Q",
-                "services",
-                "--pool",
-                "prefork",
-                "-n",
-                "services@%h",
-                "--concurrency",
-                "1",
-                *log,
+                *(*celery, "worker", "-Q", "services", "--pool", "prefork", "-n", "services@%h"),
+                *("--concurrency", "1", *log),
             ],
             "beat": [*celery, "beat", "--loglevel", self.settings.log_level],
         }
@@ -215,24 +195,34 @@ class Supervisor:
         self.applications[application.name] = application
         self._save()
 
-    def _command(self, name: str, *arguments: str) -> str:
-        """Run a `lucency` command to its end and return its stdout. Raises StackFailed with its stderr."""
+    def _start_command(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a `lucency` command."""
+        return subprocess.Popen(
+            launched([sys.executable, "-m", "lucency.commands", *arguments], death_signal=signal.SIGTERM),
+            cwd=self.home,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def _finish_command(self, process: subprocess.Popen[str]) -> str:
+        """Wait for a command's end and return its stdout. Raises StackFailed with its stderr."""
+        arguments = process.args if isinstance(process.args, list) else []
+        name = "lucency " + " ".join(str(part) for part in arguments[arguments.index("lucency.commands") + 1 :][:2])
         try:
-            done = subprocess.run(
-                [sys.executable, "-m", "lucency.commands", *arguments],
-                cwd=self.home,
-                env=self._environment(),
-                capture_output=True,
-                text=True,
-                timeout=COMMAND_TIMEOUT,
-                check=False,
-            )
+            output, errors = process.communicate(timeout=COMMAND_TIMEOUT)
         except subprocess.TimeoutExpired as error:
-            raise StackFailed(f"`lucency {' '.join(arguments[:2])}` took over {COMMAND_TIMEOUT:.0f} s.") from error
-        if done.returncode != 0:
-            end = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
-            raise StackFailed(f"`lucency {' '.join(arguments[:2])}` ({name}) failed:\n{end}")
-        return done.stdout
+            process.kill()
+            process.communicate()
+            raise StackFailed(f"`{name}` took over {COMMAND_TIMEOUT:.0f} s.") from error
+        if process.returncode != 0:
+            end = "\n".join((output + errors).splitlines()[-20:])
+            raise StackFailed(f"`{name}` failed:\n{end}")
+        return output
+
+    def _command(self, *arguments: str) -> str:
+        return self._finish_command(self._start_command(*arguments))
 
     def _environment(self) -> dict[str, str]:
         return child_environment(self.home, environment_of(self.settings))
