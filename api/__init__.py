@@ -1,0 +1,1 @@
+"""The HTTP side: routes, schemas, authentication, and the one submission use case. Never TensorFlow."""

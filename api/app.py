@@ -1,0 +1,96 @@
+"""The application factory: `uvicorn --factory api.app:create_app`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+import anyio.to_thread
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
+
+from api.backends import Backends, make_backends
+from api.metrics import install_metrics
+from api.middleware import surround
+from api.problems import install_problems
+from api.routes import health, jobs, models, predict, results
+from api.schemas import IndexView
+from core.logs import configure_logging
+from core.settings import Settings, load_settings
+from core.vocabulary import DISCLAIMER
+
+# Threads for routes that talk to the database; they queue for its pool, which is smaller.
+ROUTE_THREADS = 64
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The whole API. Without `settings` it is a process of its own: it reads them and sets up logging."""
+    if settings is None:
+        settings = load_settings()
+        configure_logging(settings, process="api")
+        _adopt_uvicorn_logs()
+    app: FastAPI = FastAPIOffline(
+        title="Lucency",
+        version=version("lucency"),
+        description=f"Bone radiographs in, findings with explanations out. {DISCLAIMER}",
+        lifespan=_lifespan,
+        redoc_url=None,
+        # Bodies are bounded where they stream (api.intake); no other route takes one.
+    )
+    app.state.backends = make_backends(settings)
+    for module in (jobs, results, predict, models, health):
+        app.include_router(module.router)
+    app.add_api_route("/", _index, methods=["GET"], response_model=IndexView, tags=["health"])
+    install_metrics(app)
+    install_problems(app)
+    _surround(app)
+    return app
+
+
+async def _index() -> IndexView:
+    """Where things are."""
+    return IndexView(version=version("lucency"))
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    backends: Backends = app.state.backends
+    anyio.to_thread.current_default_thread_limiter().total_tokens = ROUTE_THREADS
+    backends.finished.start(asyncio.get_running_loop())
+    try:
+        yield
+    finally:
+        await anyio.to_thread.run_sync(_close, backends)
+
+
+def _close(backends: Backends) -> None:
+    backends.finished.stop()
+    backends.broker.close()
+    backends.database.dispose()
+
+
+def _surround(app: FastAPI) -> None:
+    # Starlette puts its 500 handler outside of every middleware that can be added to it, and a crash must have a
+    # request id, a log line and a drained body as well.
+    build = app.build_middleware_stack
+
+    def build_surrounded(*arguments: Any, **keywords: Any) -> ASGIApp:
+        return surround(build(*arguments, **keywords))
+
+    app.build_middleware_stack = build_surrounded  # type: ignore[method-assign]
+
+
+def _adopt_uvicorn_logs() -> None:
+    """uvicorn's own messages go through our formatter; its access log, which holds query strings, goes nowhere."""
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.asgi"):
+        adopted = logging.getLogger(name)
+        adopted.handlers.clear()
+        adopted.propagate = True
+    access = logging.getLogger("uvicorn.access")
+    access.handlers.clear()
+    access.propagate = False

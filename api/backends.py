@@ -1,0 +1,98 @@
+"""What an API process holds open: the database, the object store, the broker, and the waiters for finished jobs."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.to_thread
+from celery import Celery
+from fastapi import Request
+
+from api.waiting import FinishedJobs
+from core.errors import BrokerUnavailable
+from core.logs import logger
+from core.queue import hint_inference, make_celery
+from core.settings import Settings
+from db.session import Database, make_database
+from storage.s3 import make_store
+from storage.store import ObjectStore
+
+log = logger(__name__)
+
+# While the broker is away no request waits for it more than once in this time; the sweeper hints meanwhile.
+BROKER_PAUSE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limiters:
+    """Threads by kind of work, so that no kind starves another: slow disks or stores must not stop a poll."""
+
+    spool: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(8))
+    # A pre-scan may hold tens of MB, an object-store client a few per upload in flight.
+    prescan: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(min(4, os.cpu_count() or 1)))
+    store: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(4))
+    broker: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(4))
+    draw: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(min(4, os.cpu_count() or 1)))
+
+
+class Broker:
+    """Publishes hints, and remembers for a moment that the broker is away."""
+
+    def __init__(self, celery: Celery) -> None:
+        self._celery = celery
+        self._paused_until = 0.0
+
+    def hint(self) -> None:
+        """Tell a worker that something is due. Never fails: an accepted job does not need the broker."""
+        if time.monotonic() < self._paused_until:
+            return
+        try:
+            hint_inference(self._celery)
+        except BrokerUnavailable as error:
+            self._paused_until = time.monotonic() + BROKER_PAUSE
+            log.warning("hint_lost", code=error.code)
+
+    def check(self) -> None:
+        """Raises BrokerUnavailable."""
+        try:
+            with self._celery.connection_for_write(connect_timeout=2) as connection:
+                connection.ensure_connection(max_retries=0, timeout=2)
+                connection.default_channel.client.ping()
+        except Exception as error:
+            raise BrokerUnavailable from error
+
+    def close(self) -> None:
+        self._celery.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """Made once per application, opened and closed by its lifespan."""
+
+    settings: Settings
+    database: Database
+    store: ObjectStore
+    broker: Broker
+    finished: FinishedJobs
+    limiters: Limiters
+
+
+def make_backends(settings: Settings) -> Backends:
+    """Connects to nothing yet, but for what the clients' constructors do."""
+    return Backends(
+        settings=settings,
+        database=make_database(settings, application_name="lucency-api"),
+        store=make_store(settings),
+        broker=Broker(make_celery(settings)),
+        finished=FinishedJobs(settings.database_url.get_secret_value()),
+        limiters=Limiters(),
+    )
+
+
+def backends_of(request: Request) -> Backends:
+    """The FastAPI dependency."""
+    backends: Backends = request.app.state.backends
+    return backends

@@ -1,0 +1,89 @@
+"""From a request's body stream to a spooled upload, under limits of size and time that hold while it streams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio.to_thread
+from fastapi import Request
+
+from api.multipart import MAX_OVERHEAD_BYTES, FormReader
+from api.spool import Spool
+from core.errors import UploadEmpty, UploadTooLarge, UploadTooSlow
+from core.settings import Settings
+
+# Parsing, hashing and writing happen in threads; one hop moves this much. Times the concurrent uploads, this is the
+# API's memory for them.
+HOP_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A complete upload: the spooled file, its form fields, and what the client said the file is."""
+
+    spool: Spool
+    fields: dict[str, str]
+    file_name: str
+    content_type: str
+
+
+@asynccontextmanager
+async def receive_upload(
+    request: Request, settings: Settings, *, limiter: anyio.CapacityLimiter
+) -> AsyncIterator[Upload]:
+    """Spool the request's multipart body; the file is gone when the block ends.
+
+    Raises UploadTooLarge, UploadTooSlow, UploadEmpty, MultipartMalformed, DiskFull, and starlette's ClientDisconnect.
+    """
+    limit = settings.upload_bytes + MAX_OVERHEAD_BYTES
+    _check_length(request, limit)
+    with Spool(settings.temporary_folder, limit=settings.upload_bytes) as spool:
+        reader = FormReader(request.headers.get("content-type", ""), write=spool.write)
+        try:
+            async with asyncio.timeout(settings.upload_timeout):
+                await _stream(request, reader, limit=limit, limiter=limiter)
+        except TimeoutError as error:
+            raise UploadTooSlow(f"The upload took longer than {settings.upload_timeout:g} s.") from error
+        if spool.size == 0:
+            raise UploadEmpty
+        await anyio.to_thread.run_sync(spool.finish, limiter=limiter)
+        yield Upload(
+            spool=spool, fields=reader.fields, file_name=reader.file_name, content_type=reader.file_content_type
+        )
+
+
+def _check_length(request: Request, limit: int) -> None:
+    length = request.headers.get("content-length")
+    if length is None:
+        return
+    if not length.isdigit() or int(length) > limit:
+        raise UploadTooLarge(f"The request is larger than {limit} bytes.")
+    if int(length) == 0:
+        raise UploadEmpty
+
+
+async def _stream(request: Request, reader: FormReader, *, limit: int, limiter: anyio.CapacityLimiter) -> None:
+    received = 0
+    pending: list[bytes] = []
+    waiting = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > limit:
+            raise UploadTooLarge(f"The request is larger than {limit} bytes.")
+        pending.append(chunk)
+        waiting += len(chunk)
+        if waiting >= HOP_BYTES:
+            # Not abandoned on a timeout: the thread would write to a file that is being closed.
+            await anyio.to_thread.run_sync(reader.feed, b"".join(pending), limiter=limiter)
+            pending, waiting = [], 0
+    if received == 0:
+        raise UploadEmpty
+    await anyio.to_thread.run_sync(_finish, reader, b"".join(pending), limiter=limiter)
+
+
+def _finish(reader: FormReader, rest: bytes) -> None:
+    reader.feed(rest)
+    reader.finish()

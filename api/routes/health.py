@@ -1,0 +1,78 @@
+"""Health, readiness and metrics. Without a key: they hold counts and states, nothing of a patient or a site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+import anyio.to_thread
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from api.backends import Backends
+from api.dependencies import BackendsOf
+from api.schemas import CheckView, HealthView, ReadinessView
+from api.views import as_json
+from core.errors import LucencyError, NoActiveModel
+from db.repositories import model_versions, workers
+
+router = APIRouter(tags=["health"])
+
+CHECK_TIMEOUT = 5.0
+WORKER_AGE = 30.0
+
+
+class NoWorker(LucencyError):
+    code, status, title = "no_worker", 503, "No worker has been heard of"
+
+
+@router.get("/healthz", response_model=HealthView)
+async def healthz() -> HealthView:
+    """This process answers. It asks no other server."""
+    return HealthView()
+
+
+@router.get("/readyz", response_model=ReadinessView, responses={503: {"model": ReadinessView}})
+async def readyz(backends: BackendsOf) -> Response:
+    """Whether a Job submitted now would be accepted and run."""
+    checks: dict[str, Callable[[Backends], None]] = {
+        "database": lambda held: held.database.check(),
+        "store": lambda held: held.store.check(),
+        "broker": lambda held: held.broker.check(),
+        "worker": _check_worker,
+        "model": _check_model,
+    }
+    found: dict[str, CheckView] = {}
+
+    async def look(name: str, check: Callable[[Backends], None]) -> None:
+        found[name] = CheckView(status="down", detail="No answer in time.")
+        with anyio.move_on_after(CHECK_TIMEOUT):
+            found[name] = await anyio.to_thread.run_sync(_outcome, check, backends, abandon_on_cancel=True)
+
+    async with anyio.create_task_group() as group:
+        for name, check in checks.items():
+            group.start_soon(look, name, check)
+    ready = all(view.status == "up" for view in found.values())
+    view = ReadinessView(status="ready" if ready else "unavailable", checks={name: found[name] for name in checks})
+    headers = {"Cache-Control": "no-store"} | ({} if ready else {"Retry-After": "5"})
+    return JSONResponse(as_json(view), status_code=200 if ready else 503, headers=headers)
+
+
+def _outcome(check: Callable[[Backends], None], backends: Backends) -> CheckView:
+    try:
+        check(backends)
+    except LucencyError as error:
+        return CheckView(status="down", detail=error.detail)
+    return CheckView(status="up")
+
+
+def _check_worker(backends: Backends) -> None:
+    with backends.database.unit_of_work() as session:
+        if not workers.alive(session, within_s=WORKER_AGE):
+            raise NoWorker
+
+
+def _check_model(backends: Backends) -> None:
+    with backends.database.unit_of_work() as session:
+        if model_versions.active(session) is None:
+            raise NoActiveModel

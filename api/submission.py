@@ -1,0 +1,248 @@
+"""The one way in: a spooled upload becomes a stored Image and a queued Job, or nothing at all.
+
+Order (docs/architecture.md, "One upload, in order"): identify and pre-scan, put the object, one transaction for the
+rows, commit, hint. A put is repeatable and outside any transaction; a refusal takes the object back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import PurePath
+from typing import Any
+
+import anyio.to_thread
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from api.backends import Backends
+from api.intake import Upload
+from api.schemas import JobView
+from api.views import job_view
+from core.errors import LucencyError, NoActiveModel, ObjectMissing, RequestInvalid, TypeMismatch, Unavailable
+from core.logs import logger
+from core.vocabulary import MediaKind
+from db.repositories import images, jobs, model_versions
+from db.repositories.sites import Principal
+from db.tables import Image, Job
+from imaging.identify import identify
+from imaging.prescan import Header, Limits, prescan
+from storage.store import image_key
+
+log = logger(__name__)
+
+FIELDS = frozenset({"priority", "explain"})
+PRIORITIES = range(-10, 11)
+MAX_EXPLAIN = 32
+
+EXTENSIONS = {
+    ".dcm": MediaKind.DICOM, ".dicom": MediaKind.DICOM, ".dic": MediaKind.DICOM, ".ima": MediaKind.DICOM,
+    ".png": MediaKind.PNG,
+    ".jpg": MediaKind.JPEG, ".jpeg": MediaKind.JPEG, ".jpe": MediaKind.JPEG, ".jfif": MediaKind.JPEG,
+}  # fmt: skip
+# Names that say something which we never accept; an unknown extension (`1.2.840.113`) says nothing.
+OTHER_EXTENSIONS = frozenset(
+    {".avif", ".bmp", ".eps", ".exe", ".gif", ".heic", ".html", ".jp2", ".mp4", ".nii", ".pdf", ".svg", ".tif", ".tiff"}
+    | {".webp", ".zip"}
+)
+CONTENT_TYPES = {
+    "application/dicom": MediaKind.DICOM,
+    "image/dicom": MediaKind.DICOM,
+    "image/png": MediaKind.PNG,
+    "image/jpeg": MediaKind.JPEG,
+    "image/jpg": MediaKind.JPEG,
+    "image/pjpeg": MediaKind.JPEG,
+}
+OTHER_CONTENT_TYPES = ("image/", "audio/", "video/", "application/pdf", "application/zip")
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """The form's fields: `explain` None leaves the labels to the active model."""
+
+    priority: int
+    explain: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """`created` is false where the Idempotency-Key had already made the job."""
+
+    job: JobView
+    created: bool
+
+
+def read_wishes(fields: dict[str, str]) -> Wishes:
+    """Raises RequestInvalid for an unknown field or a value out of range."""
+    if unknown := sorted(set(fields) - FIELDS):
+        raise RequestInvalid(f"Unknown field '{unknown[0][:40]}'; known are file, {', '.join(sorted(FIELDS))}.")
+    text = fields.get("priority", "0").strip()
+    if not text.removeprefix("-").isdecimal() or not text.isascii() or len(text) > 4 or int(text) not in PRIORITIES:
+        raise RequestInvalid(f"priority must be a whole number from {PRIORITIES.start} to {PRIORITIES.stop - 1}.")
+    if "explain" not in fields:
+        return Wishes(priority=int(text), explain=None)
+    labels = dict.fromkeys(label.strip() for label in fields["explain"].split(",") if label.strip())
+    if len(labels) > MAX_EXPLAIN:
+        raise RequestInvalid(f"explain may name at most {MAX_EXPLAIN} labels.")
+    return Wishes(priority=int(text), explain=tuple(labels))
+
+
+def require_honest(kind: MediaKind, *, file_name: str, content_type: str) -> None:
+    """The content decides; a name or type that claims something else is refused. Raises TypeMismatch."""
+    extension = PurePath(file_name.replace("\\", "/")).suffix.lower()
+    named = EXTENSIONS.get(extension)
+    if (named is not None and named is not kind) or extension in OTHER_EXTENSIONS:
+        raise TypeMismatch(f"The content is {kind.value.upper()}, the file name's extension says otherwise.")
+    media_type = content_type.partition(";")[0].strip().lower()
+    typed = CONTENT_TYPES.get(media_type)
+    if (typed is not None and typed is not kind) or (typed is None and media_type.startswith(OTHER_CONTENT_TYPES)):
+        raise TypeMismatch(f"The content is {kind.value.upper()}, the part's Content-Type says otherwise.")
+
+
+def request_hash(upload: Upload, wishes: Wishes) -> str:
+    """SHA-256 over what the client asked for: the bytes it sent, and the fields as it gave them."""
+    asked = [upload.spool.received_sha256, wishes.priority, wishes.explain]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
+class Submission:
+    """One caller's upload on its way in."""
+
+    def __init__(self, backends: Backends, principal: Principal, *, idempotency_key: str | None) -> None:
+        self._backends = backends
+        self._principal = principal
+        self._key = idempotency_key
+
+    async def run(self, upload: Upload) -> Submitted:
+        """Store and enqueue. Raises InputRejected subclasses, InstanceConflict, QuotaExceeded, Unavailable subclasses.
+
+        After a refusal (4xx) neither a row nor an object of it remains.
+        """
+        limiters = self._backends.limiters
+        wishes = read_wishes(upload.fields)
+        asked = request_hash(upload, wishes)
+        header = await anyio.to_thread.run_sync(self._inspect, upload, limiter=limiters.prescan)
+        explain, repeated = await anyio.to_thread.run_sync(self._prepare, wishes, asked)
+        if repeated is not None:
+            return Submitted(repeated, created=False)
+        await anyio.to_thread.run_sync(self._put, upload, header, limiter=limiters.store)
+        try:
+            submitted = await anyio.to_thread.run_sync(self._record, upload, header, wishes, explain, asked)
+        except LucencyError as error:
+            await anyio.to_thread.run_sync(self._take_back, upload, error, limiter=limiters.store)
+            raise
+        await anyio.to_thread.run_sync(self._ensure_stored, upload, header, limiter=limiters.store)
+        if submitted.created:
+            await anyio.to_thread.run_sync(self._backends.broker.hint, limiter=limiters.broker)
+        return submitted
+
+    def _inspect(self, upload: Upload) -> Header:
+        spool = upload.spool
+        kind = identify(spool.head)
+        require_honest(kind, file_name=upload.file_name, content_type=upload.content_type)
+        with spool.reading() as file:
+            return prescan(file, kind, limits=Limits.of(self._backends.settings))
+
+    def _prepare(self, wishes: Wishes, asked: str) -> tuple[tuple[str, ...], JobView | None]:
+        """The labels to explain, and the job that an earlier request with the same key made."""
+        with self._backends.database.unit_of_work() as session:
+            if self._key is not None:
+                earlier = jobs.find_by_key(
+                    session, site_id=self._principal.site_id, idempotency_key=self._key, request_hash=asked
+                )
+                if earlier is not None:
+                    return (), job_view(earlier, self._image_of(session, earlier))
+            return labels_to_explain(session, wishes), None
+
+    def _image_of(self, session: Session, job: Job) -> Image:
+        return session.get_one(Image, job.image_id)
+
+    def _put(self, upload: Upload, header: Header) -> None:
+        with upload.spool.reading() as file:
+            self._backends.store.put(
+                self._object_key(upload), file, size=upload.spool.size, content_type=header.media_kind.content_type
+            )
+
+    def _object_key(self, upload: Upload) -> str:
+        return image_key(self._principal.site_id, upload.spool.sha256)
+
+    def _record(
+        self, upload: Upload, header: Header, wishes: Wishes, explain: tuple[str, ...], asked: str
+    ) -> Submitted:
+        settings = self._backends.settings
+        with self._backends.database.unit_of_work() as session:
+            lock_object(session, self._object_key(upload))
+            image = images.add(
+                session,
+                site_id=self._principal.site_id,
+                sha256=upload.spool.sha256,
+                size_bytes=upload.spool.size,
+                **fields_of(header),
+            )
+            submission = jobs.submit(
+                session,
+                site_id=self._principal.site_id,
+                image_id=image.id,
+                request_hash=asked,
+                idempotency_key=self._key,
+                priority=wishes.priority,
+                explain=explain,
+                max_attempts=settings.max_attempts,
+                deadline_s=settings.job_deadline,
+                queue_limit=settings.queue_limit,
+                site_active_limit=settings.site_active_limit,
+            )
+            return Submitted(job_view(submission.job, image), created=submission.created)
+
+    def _take_back(self, upload: Upload, refusal: LucencyError) -> None:
+        """Remove the object that was put for a refused job, unless an Image holds the same content.
+
+        The lock keeps another submit of this content from committing between the look and the removal; one that
+        commits after it finds its object gone and puts it again (`_ensure_stored`).
+        """
+        key = self._object_key(upload)
+        try:
+            with self._backends.database.unit_of_work() as session:
+                lock_object(session, key)
+                held = select(Image.id).where(
+                    Image.site_id == self._principal.site_id, Image.sha256 == upload.spool.sha256
+                )
+                if session.execute(held).first() is None:
+                    self._backends.store.delete([key])
+        except Unavailable as error:
+            # Nobody can say now whether it is wanted: the reconciler will, when it is an orphan of age.
+            log.warning("object_left", key=key, code=error.code, refusal=refusal.code)
+
+    def _ensure_stored(self, upload: Upload, header: Header) -> None:
+        """A refused twin may have taken the object back between our put and our commit."""
+        try:
+            self._backends.store.stat(self._object_key(upload))
+        except ObjectMissing:
+            self._put(upload, header)
+        except Unavailable as error:
+            # It was there a moment ago and the job is accepted; the worker tries again if it must.
+            log.warning("object_unchecked", code=error.code)
+
+
+def labels_to_explain(session: Session, wishes: Wishes) -> tuple[str, ...]:
+    """The asked labels, checked against the active model, or its default. Raises NoActiveModel, RequestInvalid."""
+    model = model_versions.active(session)
+    if model is None:
+        raise NoActiveModel
+    if wishes.explain is None:
+        explanation = model.manifest.get("explanation", {})
+        return tuple(explanation.get("default", model.explainable[:1]))
+    if unknown := [label for label in wishes.explain if label not in model.explainable]:
+        raise RequestInvalid(f"'{unknown[0][:40]}' cannot be explained; {', '.join(model.explainable)} can.")
+    return wishes.explain
+
+
+def lock_object(session: Session, key: str) -> None:
+    """Hold the object's name until the transaction ends (a 64-bit hash of it, in Postgres)."""
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
+
+
+def fields_of(header: Header) -> dict[str, Any]:
+    """The header as keywords of `images.add`."""
+    return asdict(header)

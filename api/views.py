@@ -1,0 +1,141 @@
+"""From rows to what clients see. Call inside the session: rows are not read after it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi.encoders import jsonable_encoder
+
+from api.problems import problem_document
+from api.schemas import (
+    ExplanationLinks,
+    FindingView,
+    ImageView,
+    JobEventView,
+    JobLinks,
+    JobView,
+    ModelVersionRef,
+    PredictView,
+    ProblemView,
+    RegionView,
+    ResultView,
+)
+from core.errors import LucencyError
+from core.vocabulary import Decision, JobState
+from db.tables import Finding, Image, Job, JobEvent, Prediction
+
+
+def _tree(cls: type[LucencyError]) -> dict[str, type[LucencyError]]:
+    found = {cls.code: cls}
+    for child in cls.__subclasses__():
+        found |= _tree(child)
+    return found
+
+
+ERRORS = _tree(LucencyError)
+
+
+def job_path(job_id: UUID) -> str:
+    return f"/v1/jobs/{job_id}"
+
+
+def image_view(image: Image) -> ImageView:
+    return ImageView.model_validate(image)
+
+
+def job_problem(job: Job) -> dict[str, Any] | None:
+    """Why a Job ended without a result, as a problem document."""
+    if job.error_code is None or not JobState(job.state).terminal:
+        return None
+    error = ERRORS.get(job.error_code, LucencyError)
+    return problem_document(
+        job.error_code, title=error.title, status=error.status, detail=job.error_detail or error.title
+    )
+
+
+def job_view(job: Job, image: Image) -> JobView:
+    path = job_path(job.id)
+    problem = job_problem(job)
+    return JobView(
+        id=job.id,
+        state=JobState(job.state),
+        priority=job.priority,
+        attempt=job.attempt,
+        max_attempts=job.max_attempts,
+        crash_count=job.crash_count,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        image=image_view(image),
+        explain=list(job.explain),
+        replay_of=job.replay_of,
+        problem=ProblemView(**problem) if problem else None,
+        links=JobLinks(
+            self=path,
+            result=f"{path}/result",
+            events=f"{path}/events",
+            cancel=f"{path}/cancel",
+            retry=f"{path}/retry",
+        ),
+    )
+
+
+def event_view(event: JobEvent) -> JobEventView:
+    return JobEventView.model_validate(event)
+
+
+def explanation_path(job_id: UUID, label: str) -> str:
+    return f"{job_path(job_id)}/explanations/{quote(label, safe='')}.png"
+
+
+def finding_view(job_id: UUID, finding: Finding) -> FindingView:
+    explained = finding.explanation
+    path = explanation_path(job_id, finding.label)
+    return FindingView(
+        label=finding.label,
+        probability=finding.probability,
+        threshold=finding.threshold,
+        decision=Decision(finding.decision),
+        regions_of_interest=list(explained.regions) if explained else [],
+        explanation=ExplanationLinks(overlay=path, heatmap=f"{path}?view=heatmap") if explained else None,
+    )
+
+
+def result_view(prediction: Prediction, image: Image) -> ResultView:
+    return ResultView(
+        job_id=prediction.job_id,
+        # What was decoded is the truth about the size: it knows an EXIF orientation that a header's walk does not.
+        image=ImageView(id=image.id, rows=prediction.rows, columns=prediction.columns, media_kind=image.media_kind),
+        model_version=ModelVersionRef.model_validate(prediction.model_version),
+        engine=prediction.engine,
+        findings=[finding_view(prediction.job_id, finding) for finding in prediction.findings],
+        region=RegionView(
+            label=prediction.region,
+            probability=prediction.region_probability,
+            probabilities=prediction.region_probabilities,
+        ),
+        timings_ms=prediction.timings_ms,
+    )
+
+
+def predict_view(result: ResultView) -> PredictView:
+    """The first Finding in two words: the label or `no_` and the label, with its own probability."""
+    finding = result.findings[0]
+    positive = finding.decision == Decision.POSITIVE
+    path = job_path(result.job_id)
+    return PredictView(
+        prediction=finding.label if positive else f"no_{finding.label}",
+        confidence=finding.probability if positive else 1 - finding.probability,
+        region=result.region.label,
+        explanation=finding.explanation.overlay if finding.explanation else None,
+        job=path,
+        result=f"{path}/result",
+        model_version=f"{result.model_version.name} {result.model_version.version}",
+    )
+
+
+def as_json(view: Any) -> Any:
+    """Plain JSON values of a view, for responses that are built by hand."""
+    return jsonable_encoder(view)
