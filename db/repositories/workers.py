@@ -34,11 +34,16 @@ def beat(
     )
 
 
-def alive(session: Session, *, within_s: float = 30.0) -> int:
-    """How many were seen *and* made progress within `within_s` seconds: a hung process has a heartbeat too."""
+def alive(session: Session, *, within_s: float = 30.0, prefix: str = "") -> int:
+    """How many were seen *and* made progress within `within_s` seconds: a hung process has a heartbeat too.
+
+    `prefix`: only those whose name starts so (one machine's).
+    """
     oldest = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, within_s)
     return session.scalars(
-        select(func.count()).select_from(Worker).where(Worker.seen_at > oldest, Worker.progress_at > oldest)
+        select(func.count())
+        .select_from(Worker)
+        .where(Worker.seen_at > oldest, Worker.progress_at > oldest, Worker.name.startswith(prefix, autoescape=True))
     ).one()
 
 

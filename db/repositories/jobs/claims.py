@@ -60,8 +60,8 @@ WITH suspect AS MATERIALIZED (
      ORDER BY priority DESC, created_at, id LIMIT :limit)
 ), claimed AS (
     UPDATE job SET state = 'running', fence = fence + 1, attempt = attempt + 1,
-        started_at = coalesce(started_at, now()), lease_owner = :owner, lease_expires_at = now() + make_interval(secs => :lease_s), error_code = NULL,
-        error_detail = NULL
+        started_at = coalesce(started_at, now()), lease_owner = :owner,
+        lease_expires_at = now() + make_interval(secs => :lease_s), error_code = NULL, error_detail = NULL
     WHERE id = ANY (ARRAY(SELECT id FROM chosen))
     RETURNING *
 ), noted AS (
