@@ -25,6 +25,8 @@ SECURITY_HEADERS = {
 # a reset connection.
 DRAIN_BYTES = 256 * 1024 * 1024
 DRAIN_SECONDS = 10.0
+# A client that sends nothing for this long has nothing in flight that could reset the connection.
+DRAIN_IDLE_SECONDS = 1.0
 
 
 class RequestContext:
@@ -117,7 +119,7 @@ class _Body:
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 while not self.ended and left > 0:
-                    message = await self.receive()
+                    message = await asyncio.wait_for(self.receive(), DRAIN_IDLE_SECONDS)
                     left -= len(message.get("body", b""))
         except TimeoutError:
             return
