@@ -32,3 +32,8 @@ def tiny_bundle(folder: Path, *, size: int = 64, seed: int = 7, name: str = "tin
         "training": {"seed": seed, "note": "random weights; for tests only"},
     }
     return write_bundle(folder, classifier, fields=fields, model_card="# Tiny\n\nRandom weights; for tests only.\n")
+
+
+def make_bundle(folder: Path) -> Path:
+    """A tiny random Bundle's folder."""
+    return tiny_bundle(folder).path

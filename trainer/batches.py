@@ -1,0 +1,98 @@
+"""Batches for Keras: augmented images, or features computed before. Each epoch's order and changes follow from the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.augment import augment
+from trainer.datasets import UNKNOWN
+from trainer.recipe import Augmentation, HeadRecipe
+
+Targets = Mapping[str, NDArray[np.int64]]
+
+
+class Inputs(Protocol):
+    """Where a batch's inputs come from."""
+
+    def take(self, rows: NDArray[np.int64], *, epoch: int, seed: int) -> NDArray[Any]:
+        """The network's input for these rows in this epoch."""
+        ...
+
+
+class ImageInputs:
+    """Augmented images: row r of epoch e is the same image whenever it is asked for."""
+
+    def __init__(self, pixels: NDArray[np.uint8], *, augmentation: Augmentation, pad: int) -> None:
+        self._pixels, self._augmentation, self._pad = pixels, augmentation, pad
+
+    def take(self, rows: NDArray[np.int64], *, epoch: int, seed: int) -> NDArray[np.uint8]:
+        images = [
+            augment(
+                self._pixels[row],
+                self._augmentation,
+                random=np.random.default_rng((seed, epoch, int(row))),
+                pad=self._pad,
+            )
+            for row in rows
+        ]
+        return np.stack(images)
+
+
+class FeatureInputs:
+    """Pooled features (copies, n, channels): each epoch takes every row from a copy drawn at random."""
+
+    def __init__(self, features: NDArray[np.float32]) -> None:
+        self._features = features
+
+    def take(self, rows: NDArray[np.int64], *, epoch: int, seed: int) -> NDArray[np.float32]:
+        copies = np.random.default_rng((seed, epoch, 1)).integers(0, len(self._features), self._features.shape[1])
+        taken: NDArray[np.float32] = self._features[copies[rows], rows]
+        return taken
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no types
+    """(inputs, {head: truth}, {head: weight 0 where the truth is unknown}) in an order drawn anew each epoch."""
+
+    def __init__(
+        self, inputs: Inputs, targets: Targets, *, heads: tuple[HeadRecipe, ...], batch_size: int, seed: int, epoch: int
+    ) -> None:
+        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=4)
+        self._inputs, self._targets, self._heads = inputs, targets, heads
+        self._batch_size, self._seed, self._epoch = batch_size, seed, epoch
+        self._count = len(next(iter(targets.values())))
+        self._shuffle()
+
+    def __len__(self) -> int:
+        return -(-self._count // self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        inputs = self._inputs.take(rows, epoch=self._epoch, seed=self._seed)
+        return inputs, *targets_and_weights({name: value[rows] for name, value in self._targets.items()}, self._heads)
+
+    def on_epoch_end(self) -> None:
+        self._epoch += 1
+        self._shuffle()
+
+    def _shuffle(self) -> None:
+        self._order = np.random.default_rng((self._seed, self._epoch, 0)).permutation(self._count)
+
+
+def targets_and_weights(
+    truth: Targets, heads: tuple[HeadRecipe, ...]
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[np.float32]]]:
+    """What Keras' losses take: unknown truth becomes class 0 at weight 0 (of a sigmoid head: where any label is unknown)."""
+    targets: dict[str, NDArray[Any]] = {}
+    weights = {}
+    for head in heads:
+        value = truth[head.name]
+        known = value != UNKNOWN
+        weights[head.name] = (known.all(axis=1) if value.ndim == 2 else known).astype(np.float32)
+        filled = np.where(known, value, 0)
+        targets[head.name] = filled.astype(np.float32) if head.kind == "sigmoid" else filled
+    return targets, weights

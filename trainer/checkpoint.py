@@ -1,0 +1,100 @@
+"""The state of a training run on disk: enough to go on at the last finished epoch as if it had never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from core.errors import DataInvalid
+
+STATE = "state.json"
+BEST = "best.npz"
+
+
+@dataclass(slots=True)
+class RunState:
+    """`phase` and `epoch` are the next to run. `best_score` is of the weights in best.npz (higher is better)."""
+
+    recipe: dict[str, Any]
+    phase: int = 0
+    epoch: int = 0
+    best_score: float | None = None
+    best_phase: str | None = None
+    best_epoch: int | None = None
+    seconds: float = 0.0
+    checkpoint: str | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read_state(folder: Path) -> RunState:
+    """Raises DataInvalid where there is no run to go on with."""
+    try:
+        return RunState(**json.loads((folder / STATE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise DataInvalid(f"there is no training run in {folder} to resume") from error
+
+
+def write_state(folder: Path, state: RunState) -> None:
+    """Written beside and moved into place: a kill leaves the old state or the new one. Older checkpoints go after it."""
+    _replace(folder / STATE, json.dumps(asdict(state), indent=1).encode())
+    for file in folder.glob("checkpoint-*.npz"):
+        if file.name != state.checkpoint:
+            file.unlink()
+
+
+def save_checkpoint(folder: Path, name: str, model: keras.Model) -> None:
+    """The model's variables (dropout's seeds too) and the optimizer's, as arrays: the same under every Keras backend."""
+    arrays = {f"m{i:04d}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_model_variables(model))}
+    arrays |= {f"o{i:04d}": keras.ops.convert_to_numpy(v) for i, v in enumerate(model.optimizer.variables)}
+    _save_arrays(folder / name, arrays)
+
+
+def load_checkpoint(folder: Path, name: str, model: keras.Model) -> None:
+    """Into a compiled model of the same recipe and phase. Raises DataInvalid where it does not fit."""
+    model.optimizer.build(model.trainable_variables)
+    try:
+        with np.load(folder / name) as arrays:
+            for prefix, variables in (("m", _model_variables(model)), ("o", model.optimizer.variables)):
+                for index, variable in enumerate(variables):
+                    variable.assign(arrays[f"{prefix}{index:04d}"])
+    except (OSError, KeyError, ValueError) as error:
+        raise DataInvalid(f"the checkpoint {name} does not fit the recipe") from error
+
+
+def save_best(folder: Path, model: keras.Model) -> None:
+    """The weights of the best epoch so far."""
+    _save_arrays(folder / BEST, {f"w{i:04d}": value for i, value in enumerate(model.get_weights())})
+
+
+def load_best(folder: Path, model: keras.Model) -> None:
+    """Raises DataInvalid where there are none, or of another network."""
+    try:
+        with np.load(folder / BEST) as arrays:
+            model.set_weights([arrays[name] for name in sorted(arrays.files)])
+    except (OSError, ValueError) as error:
+        raise DataInvalid(f"{folder} holds no trained weights of this recipe") from error
+
+
+def _model_variables(model: keras.Model) -> list[Any]:
+    """Without the metrics': those start anew each epoch."""
+    metrics = {id(variable) for variable in model.metrics_variables}
+    return [variable for variable in model.variables if id(variable) not in metrics]
+
+
+def _save_arrays(file: Path, arrays: dict[str, Any]) -> None:
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    with partial.open("wb") as stream:
+        np.savez(stream, **arrays)
+    partial.replace(file)
+
+
+def _replace(file: Path, content: bytes) -> None:
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    partial.write_bytes(content)
+    partial.replace(file)
