@@ -45,17 +45,17 @@ class Process:
 process = Process()
 
 
-@signals.setup_logging.connect
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]
 def _configure_logging(**_: Any) -> None:
     configure_logging(settings, process="worker")
 
 
-@signals.celeryd_after_setup.connect
+@signals.celeryd_after_setup.connect  # type: ignore[untyped-decorator]
 def _see_queues(instance: Any, **_: Any) -> None:
     process.infers = INFERENCE_QUEUE in instance.app.amqp.queues.consume_from
 
 
-@signals.worker_process_init.connect
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
 def _start_child(**_: Any) -> None:
     if not process.infers:
         process.database = make_database(settings, application_name="services", pool_size=2)
@@ -67,13 +67,13 @@ def _start_child(**_: Any) -> None:
     process.inference.start()
 
 
-@signals.worker_shutting_down.connect
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _tell_children(**_: Any) -> None:
     """In the main process, on the first signal to stop: children finish their batch and give back what is ahead."""
     process.stopping.set()
 
 
-@signals.worker_process_shutdown.connect
+@signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
 def _end_child(**_: Any) -> None:
     if process.inference is not None:
         process.inference.close()

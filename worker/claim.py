@@ -57,7 +57,7 @@ class Claimer:
         self, *, database: Database, models: Models, holdings: Holdings, owner: str, lease_s: float, largest: int
     ) -> None:
         self._database = database
-        self._models = models
+        self.models = models
         self._holdings = holdings
         self._owner = owner
         self._lease = lease_s
@@ -78,7 +78,7 @@ class Claimer:
                 if active is None:
                     raise NoActiveModel
                 wanted = (active.id, active.digest)
-                model = self._models.current
+                model = self.models.current
                 if model is not None and model.version_id == wanted[0]:
                     claims = jobs.claim(
                         session, owner=self._owner, limit=self._size.value, lease_s=self._lease, suspects=suspects
@@ -98,12 +98,12 @@ class Claimer:
             if active is None:
                 raise NoActiveModel
             wanted = (active.id, active.digest)
-        if self._models.current is None or self._models.current.version_id != wanted[0]:
+        if self.models.current is None or self.models.current.version_id != wanted[0]:
             self._load(*wanted)
 
     def _load(self, version_id: UUID, digest: str) -> None:
         try:
-            self._models.load(version_id, digest)
+            self.models.load(version_id, digest)
         except LucencyError:
             self._paused_until = time.monotonic() + LOAD_PAUSE_S
             raise

@@ -17,11 +17,11 @@ def _group() -> None:
 @app.command()
 def health() -> None:
     """Exit 0 when a worker process of this machine has beaten and got on with its work within 30 s, else 1."""
-    from core.errors import LucencyError  # noqa: PLC0415 - `lucency --help` stays quick
-    from core.settings import load_settings  # noqa: PLC0415
-    from db.repositories import workers  # noqa: PLC0415
-    from db.session import make_database  # noqa: PLC0415
-    from worker.presence import host_prefix  # noqa: PLC0415
+    from core.errors import LucencyError
+    from core.settings import load_settings
+    from db.repositories import workers
+    from db.session import make_database
+    from worker.presence import host_prefix
 
     database = make_database(load_settings(), application_name="worker health", pool_size=1)
     try:

@@ -68,7 +68,7 @@ class Intake:
             return self._prepared(claim, batch)
         except LucencyError as error:
             return Refused(claim, error)
-        except Exception as error:  # noqa: BLE001 - becomes this job's outcome
+        except Exception as error:
             log.exception("prepare_failed", **claim.log_context())
             failed = DecodeFailed()
             failed.__cause__ = error

@@ -13,8 +13,8 @@ from uuid import UUID
 from core.logs import logger
 from core.settings import Settings
 from db.repositories import jobs, orphans
-from db.session import Database, try_lock
-from storage.store import ObjectStore, StoredObject
+from db.session import Database
+from storage.store import ObjectStore, StoredObject, image_key
 
 log = logger(__name__)
 T = TypeVar("T")
@@ -30,13 +30,12 @@ OUTPUT = re.compile(r"out/(?P<job>[0-9a-f-]{36})/(?P<fence>[0-9]{1,18})/[^/]+")
 def sweep(database: Database, settings: Settings) -> int:
     """One sweep; returns how many hints to publish after its commit. Raises DatabaseUnavailable."""
     with database.unit_of_work() as session:
-        if not try_lock(session, "sweep"):
+        if not jobs.try_lock(session, "sweep"):
             return 0
-        report = jobs.sweep(session, max_crashes=settings.max_crashes)
-        due = jobs.due(session, stale_s=settings.stale_hint)
+        report = jobs.sweep(session, max_crashes=settings.max_crashes, stale_s=settings.stale_hint)
     if report.recovered or report.died or report.expired:
-        log.info("swept", recovered=report.recovered, died=report.died, expired=report.expired, due=due)
-    return min(due, HINTS_AT_MOST)
+        log.info("swept", recovered=report.recovered, died=report.died, expired=report.expired, due=report.due)
+    return min(report.due, HINTS_AT_MOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +89,16 @@ def _remove_outputs(database: Database, store: ObjectStore, oldest: datetime) ->
 
 
 def _count_missing(database: Database, store: ObjectStore, oldest: datetime) -> int:
-    """Both listings are by key, so one pass over each finds rows without an object."""
-    missing = 0
-    for prefix, keys in (("in/", orphans.image_keys), ("out/", orphans.output_keys)):
-        stored = {entry.key for entry in store.list(prefix)}
-        with database.unit_of_work() as session:
-            for key in keys(session, before=oldest):
-                if key not in stored:
-                    missing += 1
-                    log.error("object_missing", key=key)
-    return missing
+    """Objects that rows name and that are gone: logged, for there is nothing to repair them from."""
+    # Rows first: what is made in between is then in the listing.
+    with database.unit_of_work() as session:
+        wanted = {image_key(*image) for image in orphans.expected_images(session, before=oldest)}
+        wanted.update(orphans.expected_outputs(session, before=oldest))
+    for prefix in ("in/", "out/"):
+        wanted.difference_update(entry.key for entry in store.list(prefix))
+    for key in sorted(wanted):
+        log.error("object_missing", key=key)
+    return len(wanted)
 
 
 def _old(entries: Iterable[StoredObject], oldest: datetime) -> Iterator[StoredObject]:

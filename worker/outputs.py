@@ -129,7 +129,7 @@ def _outcome(inferred: Inferred, findings: list[FindingRecord], preview_key: str
         rows=prepared.rows,
         columns=prepared.columns,
         preview_key=preview_key,
-        window=tuple(prepared.window),
+        window=prepared.window,
         timings_ms={
             "queued": round(claim.queued_ms, 2),
             **prepared.timings_ms,

@@ -56,7 +56,7 @@ class Pipeline:
     def drain(self, *, budget_s: float) -> bool:
         """Run what is due until nothing is, the budget is spent or the worker stops. True: more may be due.
 
-        Raises what claiming raises. Jobs that were claimed have an outcome, or were released, when it returns or raises.
+        Raises what claiming raises. When it returns or raises, claimed jobs have an outcome or were released.
         """
         deadline = time.monotonic() + budget_s
         ahead: Future[Loaded | None] | None = None
@@ -164,7 +164,7 @@ class Pipeline:
             explained = [explain(entry) for entry in inferred if self._holdings.holds(entry.prepared.claim)]
             store_ms = self._outputs.put(file for entry in explained for file in entry.files)
             self._record([entry.timed(store_ms) for entry in explained])
-        except Exception as error:  # noqa: BLE001 - becomes the jobs' outcome
+        except Exception as error:
             if not isinstance(error, LucencyError):
                 log.exception("finish_failed")
             for entry in inferred:

@@ -23,7 +23,7 @@ from worker.stopping import StopFlag
 
 log = logger(__name__)
 
-# A batch whose decoding takes longer gives the rest of its jobs back: eight hopeless images would outlast the time limit.
+# A batch whose decoding takes longer gives the rest of its jobs back: hopeless images would outlast the time limit.
 INTAKE_BOUND_S = 30.0
 PATIENCE_S = 30.0
 
@@ -42,8 +42,9 @@ class InferenceRuntime:
         folder = settings.bundle_cache or settings.home / "bundles"
         models = Models(cache=BundleCache(folder, store), settings=settings)
         holdings = Holdings(bound_s=HARD_TIME_LIMIT)
+        self.stopping = stopping
         self.activity = Activity(patience_s=PATIENCE_S)
-        self._claimer = Claimer(
+        self.claimer = Claimer(
             database=self.database,
             models=models,
             holdings=holdings,
@@ -54,7 +55,7 @@ class InferenceRuntime:
         self._intake = Intake(store=store, decoders=self._decoders, size=settings.decoders, bound_s=INTAKE_BOUND_S)
         self._outputs = Outputs(store)
         self.pipeline = Pipeline(
-            claimer=self._claimer,
+            claimer=self.claimer,
             intake=self._intake,
             outputs=self._outputs,
             recorder=Recorder(database=self.database, holdings=holdings, settings=settings),
@@ -76,9 +77,10 @@ class InferenceRuntime:
         Where there is no model yet, or a server is away, the process starts all the same: each hint tries again.
         """
         try:
-            self._claimer.ensure_model()
+            self.claimer.ensure_model()
         except LucencyError as error:
             log.warning("model_not_loaded", error_code=error.code, detail=error.detail)
+        self._decoders.warm_up()
         self._heartbeat.beat()
         self._heartbeat.start()
 

@@ -6,7 +6,7 @@ import mmap
 
 
 class StopFlag:
-    """Make it before the fork. A byte of shared memory rather than a semaphore: a killed child cannot leave it locked."""
+    """Make it before the fork. A shared byte rather than a semaphore: a killed child cannot leave it locked."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, 1)

@@ -26,7 +26,7 @@ def infer() -> None:
         more = runtime.pipeline.drain(budget_s=BUDGET_S) and not process.stopping.is_set()
     except LucencyError as error:
         log.warning("drain_ended", error_code=error.code, detail=error.detail)
-    except Exception:  # noqa: BLE001 - the jobs have their outcome; an exception here would stall a late-ack worker
+    except Exception:
         log.exception("drain_failed")
     finally:
         runtime.activity.end()

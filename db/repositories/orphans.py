@@ -42,8 +42,7 @@ def expected_images(session: Session, *, before: datetime) -> Iterator[tuple[UUI
     rows = session.execute(
         select(Image.site_id, Image.sha256).where(Image.created_at < before), execution_options={"yield_per": 1000}
     )
-    for site_id, sha256 in rows:
-        yield site_id, sha256
+    yield from ((row.site_id, row.sha256) for row in rows)
 
 
 def expected_outputs(session: Session, *, before: datetime) -> Iterator[str]:

@@ -82,7 +82,8 @@ def result(session: Session, *, site_id: UUID, job_id: UUID) -> Prediction:
 
 def counts_by_state(session: Session) -> dict[JobState, int]:
     """How many jobs are in each state, zero included. Reads every job: for commands, not for hot paths."""
-    found = dict(session.execute(select(Job.state, func.count()).group_by(Job.state)).tuples().all())
+    rows = session.execute(select(Job.state, func.count()).group_by(Job.state))
+    found = {state: count for state, count in rows}  # noqa: C416 - rows are no pairs to the type checker
     return {state: found.get(state.value, 0) for state in JobState}
 
 
