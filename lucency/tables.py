@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from lucency.doctor import Check
 
 
+# In the order in which they happen; JSON objects have none.
+PHASES = ("queued", "wait", "fetch", "decode", "preprocess", "infer", "explain", "store", "total")
+
+
 def show(*things: RenderableType) -> None:
     """Print on stdout; rich honours NO_COLOR and leaves out colours where stdout is no terminal."""
     console = Console(soft_wrap=False)
@@ -21,7 +25,7 @@ def show(*things: RenderableType) -> None:
         # Wide enough that a pipe gets whole addresses.
         console = Console(width=140)
     for thing in things:
-        console.print(thing)
+        console.print(thing, soft_wrap=isinstance(thing, str))
 
 
 def process_table(found: dict[str, Any]) -> Table:
@@ -57,27 +61,32 @@ def check_table(checks: Sequence[Check]) -> Table:
 def result_tables(name: str, result: ResultDict, *, base_url: str) -> list[RenderableType]:
     """Findings, region and timings of one result."""
     findings = Table(title=f"{name}: findings", title_justify="left")
-    for heading in ("finding", "probability", "threshold", "decision", "regions of interest", "overlay"):
+    for heading in ("finding", "probability", "threshold", "decision", "regions of interest"):
         findings.add_column(heading, overflow="fold")
     for finding in result["findings"]:
         regions = ", ".join(
             f"{region['width']:.0f}×{region['height']:.0f} at {region['x']:.0f},{region['y']:.0f}"
             for region in finding["regions_of_interest"] or []
         )
-        overlay = base_url + finding["explanation"]["overlay"] if finding["explanation"] else "–"
         findings.add_row(
             finding["label"],
             f"{finding['probability']:.3f}",
             f"{finding['threshold']:.3f}",
             finding["decision"],
             regions or "–",
-            overlay,
         )
     timings = Table(title="timings (ms)", title_justify="left")
-    for phase in result["timings_ms"]:
+    phases = sorted(result["timings_ms"], key=lambda name: PHASES.index(name) if name in PHASES else len(PHASES) - 1.5)
+    for phase in phases:
         timings.add_column(phase, justify="right")
-    timings.add_row(*(f"{milliseconds:.1f}" for milliseconds in result["timings_ms"].values()))
+    timings.add_row(*(f"{result['timings_ms'][phase]:.1f}" for phase in phases))
     region = result["region"]
     where = f"region: {region['label']} ({region['probability']:.3f})" if region else "region: –"
     version = result["model_version"]
-    return [findings, f"{where}, model {version['name']} {version['version']} on {result['engine']}", timings]
+    # Outside the table, which would break an address into lines.
+    links = [
+        f"overlay of {finding['label']}: {base_url}{finding['explanation']['overlay']}"
+        for finding in result["findings"]
+        if finding["explanation"]
+    ]
+    return [findings, *links, f"{where}, model {version['name']} {version['version']} on {result['engine']}", timings]
