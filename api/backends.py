@@ -42,6 +42,8 @@ class Broker:
     """Publishes hints, and remembers for a moment that the broker is away."""
 
     def __init__(self, celery: Celery) -> None:
+        # kombu's default is to try again for seconds, on the connection that a publish needs, `retry=False` or not.
+        celery.conf.broker_transport_options = {**celery.conf.broker_transport_options, "max_retries": 0}
         self._celery = celery
         self._paused_until = 0.0
 
