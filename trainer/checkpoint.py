@@ -28,6 +28,7 @@ class RunState:
     best_phase: str | None = None
     best_epoch: int | None = None
     seconds: float = 0.0
+    train_images: int = 0
     checkpoint: str | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
 

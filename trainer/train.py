@@ -80,6 +80,7 @@ def train(  # noqa: PLR0913 - the command's options
         raise DataInvalid(f"{folder} holds a run already: use --resume, or another --out")
     folder.mkdir(parents=True, exist_ok=True)
     splits = [load_split(recipe, data=data, split=name, cache=folder.parent / "arrays") for name in ("train", "val")]
+    state.train_images = len(splits[0].images.records)
     run = Run(recipe, folder, splits[0], splits[1], deadline, report)
     keras.utils.set_random_seed(recipe.seed)
     classifier = build_classifier(recipe)

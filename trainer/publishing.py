@@ -1,0 +1,68 @@
+"""Publishing a Bundle: its files into the object store, then its row. Safe to repeat."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from core.errors import BundleInvalid
+from db.repositories import model_versions
+from db.session import Database
+from networks.bundle import MANIFEST_NAME, Bundle
+from storage.store import ObjectStore, bundle_prefix
+
+CONTENT_TYPES = {".json": "application/json", ".md": "text/markdown; charset=utf-8"}
+
+
+def publish(folder: Path, *, database: Database, store: ObjectStore, activate: bool = False) -> dict[str, Any]:
+    """Verify the Bundle in `folder`, put it under its digest, register it; what `describe` gives of its ModelVersion.
+
+    The manifest goes last, so that a folder in the store with a manifest is whole. Raises BundleInvalid for a Bundle that does
+    not verify, and Conflict where its name and version are registered with another digest.
+    """
+    bundle = Bundle.load(folder)
+    prefix = bundle_prefix(bundle.digest)
+    for name in [*sorted(bundle.manifest.files), MANIFEST_NAME]:
+        file = bundle.path / name
+        try:
+            with file.open("rb") as stream:
+                store.put(
+                    prefix + name,
+                    stream,
+                    size=file.stat().st_size,
+                    content_type=CONTENT_TYPES.get(file.suffix, "application/octet-stream"),
+                )
+        except OSError as error:
+            raise BundleInvalid(f"{name} cannot be read") from error
+    manifest = bundle.manifest
+    with database.unit_of_work() as session:
+        row = model_versions.register(
+            session,
+            name=manifest.name,
+            version=manifest.version,
+            digest=bundle.digest,
+            labels=list(bundle.labels),
+            explainable=list(bundle.explainable),
+            manifest=manifest.model_dump(mode="json"),
+            activate=activate,
+        )
+        return describe(row)
+
+
+def listing(database: Database) -> list[dict[str, Any]]:
+    """Every ModelVersion, newest first."""
+    with database.unit_of_work() as session:
+        return [describe(row) for row in model_versions.listing(session)]
+
+
+def describe(row: Any) -> dict[str, Any]:
+    """A ModelVersion as JSON values."""
+    return {
+        "id": str(row.id),
+        "name": row.name,
+        "version": row.version,
+        "digest": row.digest,
+        "state": str(row.state),
+        "labels": list(row.labels),
+        "created_at": row.created_at.isoformat(),
+    }

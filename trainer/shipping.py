@@ -1,0 +1,93 @@
+"""From trained weights to a Bundle: calibrate, choose thresholds, export, measure on the engine that serves, write the card."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from core.vocabulary import EngineName
+from networks.bundle import MODEL_CARD, Bundle, write_manifest
+from networks.classifier import RadiographClassifier
+from networks.engines import make_engine
+from networks.export import write_bundle
+from trainer.calibration import calibrated, fit_temperature, logits_of, threshold_for
+from trainer.checkpoint import RunState
+from trainer.datasets import of_split, read_csv
+from trainer.evaluate import evaluate, required_columns
+from trainer.model_card import model_card
+from trainer.recipe import Recipe
+from trainer.train import Split, predict
+
+SHOWN_SPLITS = ("val", "test")
+
+
+def ship(
+    recipe: Recipe, classifier: RadiographClassifier, state: RunState, validation: Split, *, data: Path, folder: Path
+) -> Bundle:
+    """Write the Bundle of these weights into `folder` (emptied first), with its figures on `val` and, if there is one, `test`."""
+    fields = manifest_fields(recipe, classifier, state, validation)
+    # The figures are those of the exported graph on the serving engine, so it is written before they are known.
+    bundle = write_bundle(folder, classifier, fields=fields, model_card="")
+    records = read_csv(data / recipe.data.split, images=data, required=required_columns(bundle))
+    present = [split for split in SHOWN_SPLITS if any(record.split == split for record in records)]
+    engine = make_engine(EngineName.ONNXRUNTIME, bundle, threads=2)
+    metrics = {split: _figures(evaluate(bundle, engine, of_split(records, split))) for split in present}
+    fields["training"]["images"] |= {split: report["n"] for split, report in metrics.items()}
+    (folder / MODEL_CARD).write_text(model_card(recipe, fields=fields, metrics=metrics), encoding="utf-8")
+    explanation = bundle.manifest.explanation.model_dump()
+    disclaimer = bundle.manifest.disclaimer
+    return write_manifest(folder, {**fields, "metrics": metrics, "explanation": explanation, "disclaimer": disclaimer})
+
+
+def manifest_fields(
+    recipe: Recipe, classifier: RadiographClassifier, state: RunState, validation: Split
+) -> dict[str, Any]:
+    """The manifest but for its files, explanation and figures; temperature and thresholds fitted on `validation`."""
+    outputs = predict(classifier, validation.images.pixels)
+    heads, thresholds = [], {}
+    for head in recipe.heads:
+        known = validation.targets[head.name]
+        logits = logits_of(outputs[head.name].astype(np.float64), kind=head.kind)
+        temperature = fit_temperature(logits, known, kind=head.kind)
+        heads.append({"name": head.name, "kind": head.kind, "labels": head.labels, "temperature": temperature})
+        if head.kind == "softmax":
+            continue
+        probability = calibrated(logits, kind=head.kind, temperature=temperature)
+        for index, label in enumerate(head.labels):
+            wanted = recipe.operating[label].sensitivity
+            value = threshold_for(probability[:, index], known[:, index], sensitivity=wanted)
+            thresholds[label] = {"value": value, "rule": f"the highest with sensitivity ≥ {wanted:g} on the val split"}
+    return {
+        "name": recipe.name,
+        "version": recipe.version,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "heads": heads,
+        "thresholds": thresholds,
+        "preprocessing": recipe.preprocessing.model_dump(),
+        "training": _provenance(recipe, state, validation),
+        "attribution": recipe.data.attribution,
+    }
+
+
+def _provenance(recipe: Recipe, state: RunState, validation: Split) -> dict[str, Any]:
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "columns": {head.name: list(head.columns) for head in recipe.heads},
+        "images": {"train": state.train_images, "val": len(validation.images.records)},
+        "best_phase": state.best_phase,
+        "best_epoch": state.best_epoch,
+        "best_score": state.best_score,
+        "seconds": round(state.seconds),
+        "epochs": len(state.history),
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+    }
+
+
+def _figures(report: dict[str, Any]) -> dict[str, Any]:
+    """A report without the digest of a Bundle that is about to change."""
+    return {name: value for name, value in report.items() if name != "bundle"}
