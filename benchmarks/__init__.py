@@ -1,0 +1,1 @@
+"""`python -m benchmarks`: ratios within one run (docs/performance.md)."""
