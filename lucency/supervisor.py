@@ -42,6 +42,8 @@ READY_TIMEOUT = 180.0
 COMMAND_TIMEOUT = 120.0
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 30.0
 STEADY = 60.0
+# A process that ended this often while starting will not come up.
+HOPELESS = 3
 # Celery's warm shutdown lets running tasks end; a task is over within a claim of a few seconds, or released.
 STOP_PATIENCE = 60.0
 KEY_PATTERN = re.compile(r"lcy_[\w-]+\.[\w-]+")
@@ -155,9 +157,10 @@ class Supervisor:
         end = time.monotonic() + READY_TIMEOUT
         while (answer := http_status(f"{self.settings.api_url}/readyz"))[0] != 200:
             self._watch_applications()
-            if time.monotonic() > end:
+            crashing = any(application.restarts >= HOPELESS for application in self.applications.values())
+            if crashing or time.monotonic() > end:
                 logs = "\n".join(f"--- {name}\n{tail(self._log(name), lines=8)}" for name in ("api", "worker"))
-                raise StackFailed(f"/readyz did not say 200 within {READY_TIMEOUT:.0f} s: {answer[1]}\n{logs}")
+                raise StackFailed(f"The stack did not become ready. /readyz: {answer[1]}\n{logs}")
             time.sleep(0.1)
 
     # --- Processes ----------------------------------------------------------------------------------------------
