@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 from core.errors import DatabaseUnavailable
 from core.settings import Settings
 
+__all__ = ["Database", "Session", "make_database"]
+
 CONNECT_TIMEOUT = 3
 POOL_TIMEOUT = 5.0
 

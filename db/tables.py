@@ -38,6 +38,9 @@ from core.vocabulary import (
     Scope,
 )
 
+ACTIVE_STATES = frozenset(JobState) - TERMINAL_STATES
+UNSUCCESSFUL_STATES = TERMINAL_STATES - {JobState.SUCCEEDED}
+
 
 class Base(DeclarativeBase):
     """Names every constraint, so that a migration can speak of it."""
@@ -96,7 +99,7 @@ class ApiKey(Base):
         CheckConstraint("length(secret_sha256) = 64", name="secret_sha256_length"),
     )
     id: Mapped[UUID] = _key()
-    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"), index=True)
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
     name: Mapped[str]
     prefix: Mapped[str] = mapped_column(unique=True)
     secret_sha256: Mapped[str]
@@ -130,7 +133,7 @@ class Image(Base):
     )
     id: Mapped[UUID] = _key()
     site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
-    study_id: Mapped[UUID | None] = mapped_column(ForeignKey("study.id"), index=True)
+    study_id: Mapped[UUID | None] = mapped_column(ForeignKey("study.id"))
     sha256: Mapped[str]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     media_kind: Mapped[str]
@@ -188,11 +191,21 @@ class Job(Base):
         Index("ix_job_lease", "lease_expires_at", postgresql_where=text("state = 'running'")),
         Index("ix_job_deadline", "deadline_at", postgresql_where=text(f"state IN ({quoted(CLAIMABLE_STATES)})")),
         Index("ix_job_site", "site_id", "created_at", "id"),
-        Index("ix_job_image", "image_id"),
+        # For lists by state, and for the limits' counts: what is active, and what ended without a result, is little
+        # among a million that succeeded.
         Index(
             "ix_job_site_active",
             "site_id",
-            postgresql_where=text(f"state IN ({quoted(frozenset(JobState) - TERMINAL_STATES)})"),
+            "created_at",
+            "id",
+            postgresql_where=text(f"state IN ({quoted(ACTIVE_STATES)})"),
+        ),
+        Index(
+            "ix_job_site_unsuccessful",
+            "site_id",
+            "created_at",
+            "id",
+            postgresql_where=text(f"state IN ({quoted(UNSUCCESSFUL_STATES)})"),
         ),
     )
     id: Mapped[UUID] = _key()
@@ -212,7 +225,6 @@ class Job(Base):
     lease_expires_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = _now()
     run_after: Mapped[datetime] = _now()
-    hinted_at: Mapped[datetime] = _now()
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     deadline_at: Mapped[datetime]
@@ -274,7 +286,7 @@ class Prediction(Base):
     )
     id: Mapped[UUID] = _key()
     job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id"), unique=True)
-    model_version_id: Mapped[UUID] = mapped_column(ForeignKey("model_version.id"), index=True)
+    model_version_id: Mapped[UUID] = mapped_column(ForeignKey("model_version.id"))
     fence: Mapped[int] = mapped_column(BigInteger)
     engine: Mapped[str]
     region: Mapped[str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
@@ -73,6 +73,21 @@ def get(session: Session, *, site_id: UUID, image_id: UUID) -> Image:
     if image is None or image.site_id != site_id:
         raise NotFound
     return image
+
+
+def is_known(session: Session, *, site_id: UUID, sha256: str) -> bool:
+    """Whether an Image of the Site holds this content."""
+    held = select(Image.id).where(Image.site_id == site_id, Image.sha256 == sha256)
+    return session.scalars(held).one_or_none() is not None
+
+
+def lock_content(session: Session, *, site_id: UUID, sha256: str) -> None:
+    """Wait for, and hold until the transaction ends, the name of this content of this Site (its 64-bit hash).
+
+    For who puts or removes the object and its row: two of them would else each look before the other commits.
+    """
+    name = f"lucency.content.{site_id}.{sha256}"
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
 
 
 def _study(session: Session, site_id: UUID, study_instance_uid: str) -> UUID:

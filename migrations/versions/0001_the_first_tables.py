@@ -43,8 +43,10 @@ END $$;
 CREATE TRIGGER job_event_append_only BEFORE UPDATE OR DELETE ON job_event FOR EACH ROW
     EXECUTE FUNCTION job_event_append_only();
 
--- The queue's rows change state several times each: vacuum early, so that claims meet few dead index entries.
-ALTER TABLE job SET (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+-- The queue's rows change state several times each: vacuum early, so that claims meet few dead index entries, and
+-- analyse early, since the metrics of a large table are its statistics.
+ALTER TABLE job SET (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0,
+    autovacuum_analyze_scale_factor = 0.02);
 """
 
 
@@ -108,7 +110,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_key")),
         sa.UniqueConstraint("prefix", name=op.f("uq_api_key_prefix")),
     )
-    op.create_index(op.f("ix_api_key_site_id"), "api_key", ["site_id"], unique=False)
     op.create_table(
         "study",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -148,7 +149,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("site_id", "sha256", name=op.f("uq_image_site_id_sha256")),
         sa.UniqueConstraint("site_id", "sop_instance_uid", name=op.f("uq_image_site_id_sop_instance_uid")),
     )
-    op.create_index(op.f("ix_image_study_id"), "image", ["study_id"], unique=False)
     op.create_table(
         "job",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -168,7 +168,6 @@ def upgrade() -> None:
         sa.Column("lease_expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("run_after", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column("hinted_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("deadline_at", sa.DateTime(timezone=True), nullable=False),
@@ -214,7 +213,6 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state IN ('queued', 'retry_wait')"),
     )
-    op.create_index("ix_job_image", "job", ["image_id"], unique=False)
     op.create_index(
         "ix_job_lease", "job", ["lease_expires_at"], unique=False, postgresql_where=sa.text("state = 'running'")
     )
@@ -229,9 +227,16 @@ def upgrade() -> None:
     op.create_index(
         "ix_job_site_active",
         "job",
-        ["site_id"],
+        ["site_id", "created_at", "id"],
         unique=False,
         postgresql_where=sa.text("state IN ('queued', 'retry_wait', 'running')"),
+    )
+    op.create_index(
+        "ix_job_site_unsuccessful",
+        "job",
+        ["site_id", "created_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('cancelled', 'dead', 'expired', 'failed')"),
     )
     op.create_index(
         "ix_job_suspect",
@@ -289,7 +294,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_prediction")),
         sa.UniqueConstraint("job_id", name=op.f("uq_prediction_job_id")),
     )
-    op.create_index(op.f("ix_prediction_model_version_id"), "prediction", ["model_version_id"], unique=False)
     op.create_table(
         "finding",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -323,7 +327,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("explanation")
     op.drop_table("finding")
-    op.drop_index(op.f("ix_prediction_model_version_id"), table_name="prediction")
     op.drop_table("prediction")
     op.drop_index("ix_job_event_job", table_name="job_event")
     op.drop_table("job_event")
@@ -333,6 +336,11 @@ def downgrade() -> None:
         postgresql_where=sa.text("state IN ('queued', 'retry_wait') AND crash_count > 0"),
     )
     op.drop_index(
+        "ix_job_site_unsuccessful",
+        table_name="job",
+        postgresql_where=sa.text("state IN ('cancelled', 'dead', 'expired', 'failed')"),
+    )
+    op.drop_index(
         "ix_job_site_active", table_name="job", postgresql_where=sa.text("state IN ('queued', 'retry_wait', 'running')")
     )
     op.drop_index("ix_job_site", table_name="job")
@@ -340,14 +348,11 @@ def downgrade() -> None:
         "ix_job_retry", table_name="job", postgresql_where=sa.text("state = 'retry_wait' AND crash_count = 0")
     )
     op.drop_index("ix_job_lease", table_name="job", postgresql_where=sa.text("state = 'running'"))
-    op.drop_index("ix_job_image", table_name="job")
     op.drop_index("ix_job_deadline", table_name="job", postgresql_where=sa.text("state IN ('queued', 'retry_wait')"))
     op.drop_index("ix_job_claim", table_name="job", postgresql_where=sa.text("state = 'queued' AND crash_count = 0"))
     op.drop_table("job")
-    op.drop_index(op.f("ix_image_study_id"), table_name="image")
     op.drop_table("image")
     op.drop_table("study")
-    op.drop_index(op.f("ix_api_key_site_id"), table_name="api_key")
     op.drop_table("api_key")
     op.drop_table("worker")
     op.drop_table("site")

@@ -91,7 +91,7 @@ WITH held AS (
     SELECT job.id FROM unnest(CAST(:ids AS uuid[]), CAST(:fences AS bigint[])) AS asked (id, fence) JOIN job USING (id)
     WHERE job.fence = asked.fence AND job.state = 'running' ORDER BY job.id FOR UPDATE OF job
 ), released AS (
-    UPDATE job SET state = 'queued', attempt = attempt - 1, run_after = now(), hinted_at = now(), lease_owner = NULL,
+    UPDATE job SET state = 'queued', attempt = attempt - 1, run_after = now(), lease_owner = NULL,
         lease_expires_at = NULL
     WHERE id IN (SELECT id FROM held) RETURNING id, fence
 ), noted AS (

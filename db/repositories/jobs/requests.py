@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 from uuid import UUID
 
@@ -13,14 +11,10 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from core.errors import IdempotencyMismatch, NotFound, QueueFull, QuotaExceeded, TransitionIllegal
+from core.errors import IdempotencyMismatch, NotFound, TransitionIllegal
+from db.repositories.jobs.limits import require_room
 from db.repositories.jobs.queries import get
-from db.tables import Job
-
-RETRY_AFTER_S = 10.0
-# Limits up to this are counted each time; larger ones at most every COUNT_FRESH_S, plus what this process added since.
-COUNT_EXACT = 1000
-COUNT_FRESH_S = 5.0
+from db.tables import UNSUCCESSFUL_STATES, Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +24,6 @@ class Submission:
     job: Job
     created: bool
 
-
-@dataclass(slots=True)
-class _Count:
-    value: int
-    until: float
-
-
-_counts: dict[tuple[int, UUID | None], _Count] = {}
-_counts_lock = Lock()
 
 _SUBMIT = text("""
 WITH made AS (
@@ -64,12 +49,6 @@ WITH moved AS (
 )
 SELECT id FROM moved
 """)
-
-_ACTIVE = (
-    "SELECT count(*) FROM (SELECT FROM job WHERE state IN ('queued', 'retry_wait', 'running') {site} LIMIT :limit) AS x"
-)
-_ACTIVE_ALL = text(_ACTIVE.format(site=""))
-_ACTIVE_SITE = text(_ACTIVE.format(site="AND site_id = :site_id"))
 
 
 def find_by_key(session: Session, *, site_id: UUID, idempotency_key: str, request_hash: str) -> Job | None:
@@ -106,7 +85,7 @@ def submit(  # noqa: PLR0913 — one keyword a column and limit
         known = find_by_key(session, site_id=site_id, idempotency_key=idempotency_key, request_hash=request_hash)
         if known is not None:
             return Submission(known, created=False)
-    _within_limits(session, site_id, queue_limit=queue_limit, site_active_limit=site_active_limit)
+    require_room(session, site_id=site_id, queue_limit=queue_limit, site_active_limit=site_active_limit)
     job_id = uuid7()
     values: dict[str, Any] = {
         "id": job_id,
@@ -139,11 +118,23 @@ def cancel(session: Session, *, site_id: UUID, job_id: UUID) -> Job:
     return job
 
 
-def replay(session: Session, *, site_id: UUID, job_id: UUID, deadline_s: float = 86400.0) -> Job:
-    """A new Job like one that failed, died, was cancelled or expired. Raises TransitionIllegal, NotFound."""
+def replay(
+    session: Session,
+    *,
+    site_id: UUID,
+    job_id: UUID,
+    deadline_s: float = 86400.0,
+    queue_limit: int = 1_000_000,
+    site_active_limit: int = 100_000,
+) -> Job:
+    """A new Job like one that failed, died, was cancelled or expired.
+
+    Raises TransitionIllegal, NotFound, and QueueFull and QuotaExceeded as a submit does.
+    """
     old = get(session, site_id=site_id, job_id=job_id)
-    if old.state not in ("failed", "dead", "cancelled", "expired"):
+    if old.state not in UNSUCCESSFUL_STATES:
         raise TransitionIllegal
+    require_room(session, site_id=site_id, queue_limit=queue_limit, site_active_limit=site_active_limit)
     new_id = uuid7()
     values = {
         "id": new_id,
@@ -160,27 +151,3 @@ def replay(session: Session, *, site_id: UUID, job_id: UUID, deadline_s: float =
     }
     session.scalars(_SUBMIT, values).one()
     return get(session, site_id=site_id, job_id=new_id)
-
-
-def _within_limits(session: Session, site_id: UUID, *, queue_limit: int, site_active_limit: int) -> None:
-    if _active(session, None, queue_limit) >= queue_limit:
-        raise QueueFull(retry_after=RETRY_AFTER_S)
-    if _active(session, site_id, site_active_limit) >= site_active_limit:
-        raise QuotaExceeded(retry_after=RETRY_AFTER_S)
-
-
-def _active(session: Session, site_id: UUID | None, limit: int) -> int:
-    """About how many jobs are active, at most `limit`; a million rows are not counted at every submit."""
-    statement, values = (_ACTIVE_ALL, {}) if site_id is None else (_ACTIVE_SITE, {"site_id": site_id})
-    if limit <= COUNT_EXACT:
-        return int(session.execute(statement, {**values, "limit": limit}).scalar_one())
-    key = (id(session.get_bind()), site_id)
-    with _counts_lock:
-        count = _counts.get(key)
-        if count is not None and time.monotonic() < count.until:
-            count.value += 1
-            return count.value - 1
-    value = int(session.execute(statement, {**values, "limit": limit}).scalar_one())
-    with _counts_lock:
-        _counts[key] = _Count(value + 1, time.monotonic() + COUNT_FRESH_S)
-    return value

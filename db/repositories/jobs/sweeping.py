@@ -30,8 +30,7 @@ WITH lost AS (
     UPDATE job SET state = lost.next, crash_count = crash_count + 1, lease_owner = NULL, lease_expires_at = NULL,
         error_code = :code, error_detail = :detail,
         finished_at = CASE WHEN lost.next = 'dead' THEN now() END,
-        run_after = CASE WHEN lost.next = 'dead' THEN run_after ELSE now() + make_interval(secs =>
-            random() * least(CAST(:cap AS float8), :base * power(2, least(crash_count, 30)))) END
+        run_after = CASE WHEN lost.next = 'dead' THEN run_after ELSE now() END
     FROM lost WHERE job.id = lost.id RETURNING job.id, job.state, job.fence
 ), noted AS (
     INSERT INTO job_event (job_id, kind, state, fence, code)
@@ -69,24 +68,23 @@ def sweep(
     session: Session,
     *,
     max_crashes: int = 3,
-    retry_base: float = 1.0,
-    retry_cap: float = 4.0,
     stale_s: float = 5.0,
-    limit: int = 1000,
+    limit: int = 10_000,
 ) -> SweepReport:
     """One pass over at most `limit` jobs of each kind. Safe beside another sweeper and beside claims.
 
-    The wait after a crash is short: recovery within 35 s is promised, and the crash count bounds how often.
+    A job whose worker died is due at once, without jitter: lease + sweep interval is then the whole wait. It cannot
+    spin: it comes back at most `max_crashes` - 1 times, each after a whole lease, and is claimed alone.
     """
     crashed = {"code": WorkerCrashed.code, "detail": WorkerCrashed.title}
     recovered, died = session.execute(
         _RECOVER,
-        {"max_crashes": max_crashes, "base": float(retry_base), "cap": float(retry_cap), "limit": limit, **crashed},
+        {"max_crashes": max_crashes, "limit": limit, **crashed},
     ).one()
     expired = session.execute(
         _EXPIRE, {"limit": limit, "code": DeadlineExceeded.code, "detail": DeadlineExceeded.title}
     ).scalar_one()
-    return SweepReport(int(recovered), int(died), int(expired), due(session, stale_s=stale_s, limit=limit))
+    return SweepReport(int(recovered), int(died), int(expired), due(session, stale_s=stale_s))
 
 
 def due(session: Session, *, stale_s: float, limit: int = 1000) -> int:

@@ -1,0 +1,95 @@
+"""How many jobs may be active: in all, and of one Site."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from core.errors import QueueFull, QuotaExceeded
+
+RETRY_AFTER_S = 10.0
+# Limits up to this are counted at each submit; larger ones at most every COUNT_FRESH_S, plus what this process added.
+COUNT_EXACT = 1000
+COUNT_FRESH_S = 5.0
+
+_ACTIVE = (
+    "SELECT count(*) FROM (SELECT FROM job WHERE state IN ('queued', 'retry_wait', 'running') {site} LIMIT :limit) AS x"
+)
+_ACTIVE_ALL = text(_ACTIVE.format(site=""))
+_ACTIVE_SITE = text(_ACTIVE.format(site="AND site_id = :site_id"))
+
+
+@dataclass(slots=True)
+class _Count:
+    value: int
+    until: float
+
+
+@dataclass(slots=True)
+class _Counts:
+    """The counts that one process knows of one database, by Site; None: all Sites."""
+
+    lock: Lock = field(default_factory=Lock)
+    known: dict[UUID | None, _Count] = field(default_factory=dict)
+
+
+_counts: WeakKeyDictionary[Any, _Counts] = WeakKeyDictionary()
+_counts_lock = Lock()
+
+
+def require_room(session: Session, *, site_id: UUID, queue_limit: int, site_active_limit: int) -> None:
+    """Raises QueueFull where `queue_limit` jobs are active (queued, waiting or running), QuotaExceeded for the Site.
+
+    A limit up to COUNT_EXACT is counted now: it is passed at most by submits that commit at the same moment. A larger
+    one is counted at most every COUNT_FRESH_S seconds, plus what this process let in since: it may be passed by what
+    other processes add in that time, and hold back for as long after jobs ended.
+    """
+    if _active(session, None, queue_limit) >= queue_limit:
+        raise QueueFull(retry_after=RETRY_AFTER_S)
+    if _active(session, site_id, site_active_limit) >= site_active_limit:
+        raise QuotaExceeded(retry_after=RETRY_AFTER_S)
+    # Only now: one Site that is refused again and again must not fill the queue of the others.
+    counts = _counts_of(session)
+    with counts.lock:
+        for key in (None, site_id):
+            if key in counts.known:
+                counts.known[key].value += 1
+
+
+def _active(session: Session, site_id: UUID | None, limit: int) -> int:
+    """About how many jobs are active, at most about `limit`."""
+    if limit <= COUNT_EXACT:
+        return _count(session, site_id, limit)
+    counts = _counts_of(session)
+    with counts.lock:
+        now = time.monotonic()
+        count = counts.known.get(site_id)
+        if count is not None and now < count.until:
+            return count.value
+        if count is not None:
+            # This thread counts; meanwhile the others go on with what was known.
+            count.until = now + COUNT_FRESH_S
+    value = _count(session, site_id, limit)
+    with counts.lock:
+        for key in [key for key, other in counts.known.items() if other.until < now]:
+            del counts.known[key]
+        counts.known[site_id] = _Count(value, now + COUNT_FRESH_S)
+    return value
+
+
+def _count(session: Session, site_id: UUID | None, limit: int) -> int:
+    if site_id is None:
+        return int(session.execute(_ACTIVE_ALL, {"limit": limit}).scalar_one())
+    return int(session.execute(_ACTIVE_SITE, {"site_id": site_id, "limit": limit}).scalar_one())
+
+
+def _counts_of(session: Session) -> _Counts:
+    with _counts_lock:
+        return _counts.setdefault(session.get_bind(), _Counts())
