@@ -17,7 +17,7 @@ from core.settings import Settings
 
 # Parsing, hashing and writing happen in threads; one hop moves this much. Times the concurrent uploads, this is the
 # API's memory for them.
-HOP_BYTES = 256 * 1024
+HOP_BYTES = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ class Submission:
         explain, repeated = await anyio.to_thread.run_sync(self._prepare, wishes, asked)
         if repeated is not None:
             return Submitted(repeated, created=False)
-        await anyio.to_thread.run_sync(self._put, upload, header, limiter=limiters.store)
+        await anyio.to_thread.run_sync(self._put, upload, header, limiter=limiters.putting(upload.spool.size))
         try:
             submitted = await anyio.to_thread.run_sync(self._record, upload, header, wishes, explain, asked)
         except LucencyError as error:

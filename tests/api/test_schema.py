@@ -12,7 +12,8 @@ from tests.api.conftest import Api
 def test_no_server_error(api: Api, tmp_path: Path) -> None:
     command = [
         str(Path(sys.executable).with_name("schemathesis")), "run", f"{api.url}/openapi.json",
-        "--checks", "not_a_server_error,content_type_conformance", "--max-examples", "6", "--phases", "examples,fuzzing",
+        "--checks", "not_a_server_error,content_type_conformance", "--max-examples", "6",
+        "--phases", "examples,fuzzing",
         "--header", f"Authorization: Bearer {api.key}", "--seed", "1", "--exclude-path", "/readyz",
         "--exclude-path", "/predict", "--generation-database", "none",
     ]  # fmt: skip
