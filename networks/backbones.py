@@ -119,9 +119,7 @@ def _efficientnet_lite0(tensor: Any) -> Any:
 def _tiny(tensor: Any) -> Any:
     """(n, h, w, 3) → (n, h/8, w/8, 16): three convolutions, for tests and dry runs."""
     for index, filters in enumerate((8, 12, 16)):
-        tensor = _activated(
-            _convolution(tensor, filters, 3, f"tiny{index}", strides=2), f"tiny{index}_relu"
-        )
+        tensor = _activated(_convolution(tensor, filters, 3, f"tiny{index}", strides=2), f"tiny{index}_relu")
     return tensor
 
 

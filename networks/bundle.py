@@ -22,7 +22,7 @@ MANIFEST_NAME = "bundle.json"
 KERAS_MODEL = "model.keras"
 SERVING_GRAPH = "model.onnx"
 MODEL_CARD = "MODEL_CARD.md"
-FORMAT = 1
+FORMAT: Literal[1] = 1
 # A manifest is a few kilobytes; one beyond this is not ours.
 MANIFEST_BYTES = 1024 * 1024
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -202,7 +202,9 @@ def parse_manifest(content: bytes) -> Manifest:
 def write_manifest(folder: Path, fields: Mapping[str, Any]) -> Bundle:
     """Write bundle.json over the files now in `folder` and return the loaded, verified Bundle."""
     files = {
-        entry.name: sha256_of(entry) for entry in sorted(folder.iterdir()) if entry.is_file() and entry.name != MANIFEST_NAME
+        entry.name: sha256_of(entry)
+        for entry in sorted(folder.iterdir())
+        if entry.is_file() and entry.name != MANIFEST_NAME
     }
     manifest = Manifest.model_validate({**fields, "format": FORMAT, "files": files})
     text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"

@@ -30,10 +30,11 @@ def normalise(activation: NDArray[np.float32]) -> NDArray[np.float32]:
     # A subnormal maximum would overflow in the division and carries no information.
     if not np.isfinite(highest) or highest < np.finfo(np.float32).tiny:
         return np.zeros_like(heat)
-    return heat / np.float32(highest)
+    scaled: NDArray[np.float32] = np.divide(heat, highest, dtype=np.float32)
+    return scaled
 
 
-def regions_of_interest(  # noqa: PLR0913 - a heatmap, its place in the radiograph, and three limits
+def regions_of_interest(
     heatmap: NDArray[np.float32],
     *,
     window: tuple[float, float, float, float],

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from trainer.recipe import Augmentation
 
 
-def augment(image: NDArray[np.uint8], spec: Augmentation, *, random: np.random.Generator, pad: int) -> NDArray[np.uint8]:
+def augment(
+    image: NDArray[np.uint8], spec: Augmentation, *, random: np.random.Generator, pad: int
+) -> NDArray[np.uint8]:
     """(size, size, 1) uint8 → the same shape: one affine warp, then one grey-value table. `pad` fills what comes in."""
     size = image.shape[0]
     warped = cv2.warpAffine(

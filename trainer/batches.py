@@ -51,7 +51,8 @@ class FeatureInputs:
 
     def take(self, rows: NDArray[np.int64], *, epoch: int, seed: int) -> NDArray[np.float32]:
         copies = np.random.default_rng((seed, epoch, 1)).integers(0, len(self._features), self._features.shape[1])
-        taken: NDArray[np.float32] = self._features[copies[rows], rows]
+        chosen: NDArray[np.int64] = np.asarray(copies)[rows]
+        taken: NDArray[np.float32] = self._features[chosen, rows]
         return taken
 
 

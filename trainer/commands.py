@@ -11,30 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.errors import LucencyError
 from core.settings import load_settings
 from core.vocabulary import EngineName
 
 if TYPE_CHECKING:
     from db.session import Database
 
-FAILURE, PARTIAL = 1, 3
+PARTIAL = 3
 RECIPES = Path(__file__).parent / "recipes"
 
 models = typer.Typer(help="Published models.", no_args_is_help=True)
 
 
-@contextmanager
-def _failures() -> Iterator[None]:
-    """Our own errors as one line on stderr and exit status 1."""
-    try:
-        yield
-    except LucencyError as error:
-        typer.echo(f"{error.code}: {error.detail}", err=True)
-        raise typer.Exit(FAILURE) from None
-
-
-def train(  # noqa: PLR0913 - options of a command
+def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's YAML file, or the name of one that is shipped.")],
     data: Annotated[Path | None, typer.Option(help="The data set's folder; default: below the data setting.")] = None,
     weights: Annotated[Path | None, typer.Option(help="A saved Keras backbone to start from.")] = None,
@@ -45,34 +34,33 @@ def train(  # noqa: PLR0913 - options of a command
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
 ) -> None:
     """Train a recipe, and write its Bundle to <out>/bundle, also when time ran out: of the best epoch so far."""
-    with _failures():
-        from networks.engines.keras import set_threads
-        from trainer.recipe import load_recipe
-        from trainer.shipping import ship
-        from trainer.train import train as run_training
+    from networks.engines.keras import set_threads
+    from trainer.recipe import load_recipe
+    from trainer.shipping import ship
+    from trainer.train import train as run_training
 
-        loaded = load_recipe(_recipe_file(recipe), overrides=tuple(change or ()))
-        settings = load_settings()
-        folder = out or Path("runs") / loaded.name
-        data = data or settings.data / loaded.data.folder
-        if weights is None and loaded.weights is not None:
-            weights = settings.data / loaded.weights
-        set_threads(threads)
-        classifier, state, validation = run_training(
-            loaded,
-            data=data,
-            folder=folder,
-            weights=weights,
-            resume=resume,
-            max_minutes=max_minutes,
-            report=_report,
-        )
-        _report("calibrating, exporting, measuring")
-        bundle = ship(loaded, classifier, state, validation, data=data, folder=folder / "bundle")
+    loaded = load_recipe(_recipe_file(recipe), overrides=tuple(change or ()))
+    settings = load_settings()
+    folder = out or Path("runs") / loaded.name
+    data = data or settings.data / loaded.data.folder
+    if weights is None and loaded.weights is not None:
+        weights = settings.data / loaded.weights
+    set_threads(threads)
+    classifier, state, validation = run_training(
+        loaded,
+        data=data,
+        folder=folder,
+        weights=weights,
+        resume=resume,
+        max_minutes=max_minutes,
+        report=_report,
+    )
+    _report("calibrating, exporting, measuring")
+    bundle = ship(loaded, classifier, state, validation, data=data, folder=folder / "bundle")
     typer.echo(str(bundle.path))
 
 
-def evaluate(  # noqa: PLR0913 - options of a command
+def evaluate(
     bundle: Annotated[Path, typer.Option(help="The Bundle's folder.")],
     images: Annotated[Path, typer.Option(help="The folder that the CSV's paths are relative to.")],
     split: Annotated[Path, typer.Option(help="A CSV with the columns path, fractured, region.")],
@@ -82,18 +70,17 @@ def evaluate(  # noqa: PLR0913 - options of a command
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on stdout.")] = False,
 ) -> None:
     """Measure a Bundle on labelled images. Exit status 3 where some of the files could not be read."""
-    with _failures():
-        from networks.bundle import Bundle
-        from networks.engines import make_engine
-        from trainer import evaluate as evaluation
-        from trainer.datasets import of_split, read_csv
+    from networks.bundle import Bundle
+    from networks.engines import make_engine
+    from trainer import evaluate as evaluation
+    from trainer.datasets import of_split, read_csv
 
-        loaded = Bundle.load(bundle)
-        records = read_csv(split, images=images, required=evaluation.required_columns(loaded))
-        if split_name is not None:
-            records = of_split(records, split_name)
-        runner = make_engine(engine, loaded, threads=threads)
-        report = evaluation.evaluate(loaded, runner, records)
+    loaded = Bundle.load(bundle)
+    records = read_csv(split, images=images, required=evaluation.required_columns(loaded))
+    if split_name is not None:
+        records = of_split(records, split_name)
+    runner = make_engine(engine, loaded, threads=threads)
+    report = evaluation.evaluate(loaded, runner, records)
     typer.echo(json.dumps(report, indent=2, ensure_ascii=False) if as_json else _readable(report))
     if report["unreadable"]["count"]:
         typer.echo(f"{report['unreadable']['count']} of {len(records)} files could not be read", err=True)
@@ -107,7 +94,7 @@ def publish(
     as_json: Annotated[bool, typer.Option("--json", help="The model as JSON on stdout.")] = False,
 ) -> None:
     """Verify a Bundle, store it, and register it."""
-    with _failures(), _database() as database:
+    with _database() as database:
         from storage.s3 import make_store
         from trainer import publishing
 
@@ -118,7 +105,7 @@ def publish(
 @models.command(name="list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False) -> None:
     """All published models, newest first."""
-    with _failures(), _database() as database:
+    with _database() as database:
         from trainer import publishing
 
         rows = publishing.listing(database)

@@ -63,7 +63,9 @@ def truth(records: Sequence[Record], *, kind: str, labels: Sequence[str], column
     if kind == "softmax":
         index = {label: position for position, label in enumerate(labels)}
         column = columns[0]
-        return np.array([index.get(r.columns.get(column, "").strip().lower(), UNKNOWN) for r in records], dtype=np.int64)
+        return np.array(
+            [index.get(r.columns.get(column, "").strip().lower(), UNKNOWN) for r in records], dtype=np.int64
+        )
     return np.array([[_binary(record, column) for column in columns] for record in records], dtype=np.int64)
 
 
@@ -71,7 +73,7 @@ def _record(row: dict[str, str], *, images: Path) -> Record:
     name = (row.get("path") or "").strip()
     if not name or Path(name).is_absolute() or ".." in Path(name).parts:
         raise DataInvalid(f"the path {name!r} is empty or leaves the images folder")
-    columns = {key: value or "" for key, value in row.items() if key is not None and not isinstance(value, list)}
+    columns = {key: value or "" for key, value in row.items() if key is not None}
     return Record(
         file=images / name, name=name, columns=columns, split=columns.get("split"), group=columns.get("group") or None
     )

@@ -19,7 +19,9 @@ class Bootstrap:
     """Resamples of n rows: single rows, or whole groups where `groups` names them. The same draws for the same rows."""
 
     def __init__(self, count: int, *, groups: Sequence[str | None] | None = None, resamples: int = RESAMPLES) -> None:
-        names = [f"row {i}" if g is None else g for i, g in enumerate(groups)] if groups else list(map(str, range(count)))
+        names = (
+            [f"row {i}" if g is None else g for i, g in enumerate(groups)] if groups else list(map(str, range(count)))
+        )
         _, membership = np.unique(np.array(names), return_inverse=True)
         order = np.argsort(membership, kind="stable")
         self._members = np.split(order, np.cumsum(np.bincount(membership))[:-1])
@@ -38,7 +40,7 @@ class Bootstrap:
         if len(values) * 2 < self._resamples:
             return None
         low, high = np.percentile(values, [2.5, 97.5])
-        return [_rounded(low), _rounded(high)]
+        return [_rounded(float(low)), _rounded(float(high))]
 
 
 def finding_metrics(
@@ -60,7 +62,7 @@ def finding_metrics(
     for name, figure in figures.items():
         result[name] = _optional(figure(everything))
         result[f"{name}_ci95"] = bootstrap.interval(figure) if result[name] is not None else None
-    result["brier"] = _rounded(np.mean((probability - truth) ** 2)) if len(truth) else None
+    result["brier"] = _rounded(float(np.mean((probability - truth) ** 2))) if len(truth) else None
     result["confusion_matrix"] = {"tp": int(tp), "fp": int(fp), "tn": int(tn), "fn": int(fn)}
     result["bootstrap"] = {"unit": bootstrap.unit, "resamples": RESAMPLES}
     return result

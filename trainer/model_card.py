@@ -63,7 +63,9 @@ def _measured(split: str, report: Mapping[str, Any]) -> str:
         table = "\n".join(f"| {title} | {_with_interval(figures, name)} |" for name, title in FIGURES)
         lines.append(f"**{label}** ({figures['positives']} positives)\n\n| figure | value |\n|---|---|\n{table}")
         lines.append(", ".join(f"{name.upper()} {count}" for name, count in matrix.items()))
-    lines += [f"**{name}**: accuracy {_with_interval(figures, 'accuracy')}" for name, figures in report["regions"].items()]
+    lines += [
+        f"**{name}**: accuracy {_with_interval(figures, 'accuracy')}" for name, figures in report["regions"].items()
+    ]
     return "\n\n".join(lines)
 
 

@@ -16,7 +16,7 @@ from core.errors import DataInvalid
 from networks.backbones import load_weights
 from networks.classifier import HeadSpec, RadiographClassifier
 from trainer.arrays import Images, load_images
-from trainer.batches import Batches, FeatureInputs, ImageInputs, Targets
+from trainer.batches import Batches, FeatureInputs, ImageInputs, Inputs, Targets
 from trainer.checkpoint import (
     RunState,
     load_best,
@@ -57,7 +57,7 @@ class Run:
         return self.deadline is not None and time.monotonic() >= self.deadline
 
 
-def train(  # noqa: PLR0913 - the command's options
+def train(
     recipe: Recipe,
     *,
     data: Path,
@@ -159,6 +159,8 @@ def _run_phase(run: Run, classifier: RadiographClassifier, state: RunState) -> b
     if state.best_score is not None and state.epoch == 0:
         load_best(run.folder, classifier)
     heads_only = phase.trainable == "heads"
+    inputs: Inputs
+    validation: NDArray[Any]
     _set_trainable(classifier, heads_only=heads_only)
     if heads_only:
         # Minutes at most, and its features are not kept: it starts over rather than in the middle.
@@ -236,9 +238,7 @@ def _set_trainable(classifier: RadiographClassifier, *, heads_only: bool) -> Non
         layer.trainable = layer.name in heads or not frozen
 
 
-def _features(
-    run: Run, phase: Phase, classifier: RadiographClassifier
-) -> tuple[FeatureInputs, NDArray[np.float32]]:
+def _features(run: Run, phase: Phase, classifier: RadiographClassifier) -> tuple[FeatureInputs, NDArray[np.float32]]:
     """Pooled features of the training images, plain and augmented, (1 + copies, n, channels), and of validation's."""
     extractor = classifier.feature_extractor()
     pixels, pad = run.train.images.pixels, run.recipe.preprocessing.pad

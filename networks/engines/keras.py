@@ -54,9 +54,7 @@ def load_explained(bundle: Bundle) -> ExplainedClassifier:
         raise EngineFailed("the Keras model cannot be loaded") from error
     if not isinstance(classifier, RadiographClassifier) or classifier.labels != bundle.labels:
         raise EngineFailed("the Keras model is not the one that the manifest describes")
-    return ExplainedClassifier(
-        classifier, temperatures={head.name: head.temperature for head in bundle.manifest.heads}
-    )
+    return ExplainedClassifier(classifier, temperatures={head.name: head.temperature for head in bundle.manifest.heads})
 
 
 def set_threads(threads: int) -> None:
