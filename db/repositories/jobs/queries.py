@@ -29,7 +29,7 @@ SELECT extract(epoch FROM now() - min(oldest.due_at)) FROM generate_series(-10, 
 ) AS oldest
 """)
 
-_SIZE = text("SELECT count(*) FROM (SELECT FROM job LIMIT :limit) AS some")
+_SIZE = text("SELECT count(*) FROM (SELECT FROM job LIMIT :limit) AS probe")
 
 # Each part is an index-only scan of a partial index that ends at the limit.
 _ACTIVE = text("""
