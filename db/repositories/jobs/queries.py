@@ -127,11 +127,11 @@ def counts_by_state(session: Session, *, exact: int = COUNT_EXACT) -> dict[JobSt
     index), and all else is the planner's estimate, as new as the last ANALYZE (autovacuum: each 2 % of the table).
     """
     if int(session.execute(_SIZE, {"limit": exact + 1}).scalar_one()) <= exact:
-        rows = session.execute(select(Job.state, func.count()).group_by(Job.state)).tuples()
+        rows = session.execute(select(Job.state, func.count()).group_by(Job.state))
         found = dict(rows.all())
         return {state: found.get(state.value, 0) for state in JobState}
-    estimated = {state: int(count) for state, count in session.execute(_ESTIMATED).tuples()}
-    active = session.execute(_ACTIVE, {"limit": exact + 1}).tuples()
+    estimated = {state: int(count) for state, count in session.execute(_ESTIMATED)}
+    active = session.execute(_ACTIVE, {"limit": exact + 1})
     exactly = {state: int(count) for state, count in active if count <= exact}
     floor = dict.fromkeys(ACTIVE_STATES - exactly.keys(), exact + 1)
     return {
