@@ -43,8 +43,14 @@ def _database() -> Database:
 def migrate() -> None:
     """Bring the database to the newest schema."""
     from alembic import command
+    from sqlalchemy.exc import OperationalError
 
-    command.upgrade(alembic_config(load_settings().database_url.get_secret_value()), "head")
+    try:
+        command.upgrade(alembic_config(load_settings().database_url.get_secret_value()), "head")
+    except OperationalError as error:
+        # Away, or a lock was not to be had in time; the driver's own words name neither password nor data.
+        typer.echo(f"Not migrated; it is safe to run this again. {error.orig}".strip(), err=True)
+        raise typer.Exit(1) from None
     typer.echo("The database is migrated.", err=True)
 
 
