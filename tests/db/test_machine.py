@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlalchemy import text
 
 from core.errors import DecodeFailed, EngineFailed, TransitionIllegal
-from core.vocabulary import JobState
+from core.vocabulary import JobState, MediaKind
 from db.repositories import jobs
 from db.session import Database
 from tests.factories import make_job, make_model, make_outcome
@@ -37,19 +37,19 @@ class Model:
     events: int = 1
 
 
-def claim_of(job: Model, fence: int) -> Any:
+def claim_of(job: Model, fence: int) -> jobs.Claim:
     return jobs.Claim(
-        job.job_id,
-        job.job_id,
-        fence,
-        1,
-        0,
-        job.job_id,
-        "",
-        1,
-        "png",
-        (),
-        0.0,  # type: ignore[arg-type]
+        job_id=job.job_id,
+        site_id=job.job_id,
+        fence=fence,
+        attempt=1,
+        crash_count=0,
+        image_id=job.job_id,
+        sha256="",
+        size_bytes=1,
+        media_kind=MediaKind.PNG,
+        explain=(),
+        queued_ms=0.0,
     )
 
 

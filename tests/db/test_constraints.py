@@ -1,0 +1,201 @@
+"""Every CHECK and unique rule of the schema is broken once in SQL, and every illegal transition is tried."""
+
+from __future__ import annotations
+
+import itertools
+from uuid import UUID
+
+import pytest
+from psycopg2 import errors
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from core.vocabulary import TERMINAL_STATES, JobState
+from db.repositories import jobs
+from db.session import Database
+from tests.factories import make_image, make_job, make_model, make_outcome
+
+JOB = "id, site_id, image_id, explain, request_hash, max_attempts, deadline_at"
+COPY = "SELECT gen_random_uuid(), site_id, image_id, explain, request_hash, 5, deadline_at"
+
+
+def job_with(column: str, value: str) -> str:
+    return f"INSERT INTO job ({JOB}, {column}) {COPY}, {value} FROM job"
+
+
+IMAGE = "id, site_id, size_bytes, media_kind, rows, columns, bits_stored, sha256, sop_instance_uid"
+
+
+def image_with(sha256: str, sop: str) -> str:
+    return (
+        f"INSERT INTO image ({IMAGE}) SELECT gen_random_uuid(), site_id, size_bytes, media_kind, rows, columns,"
+        f" bits_stored, {sha256}, {sop} FROM image"
+    )
+
+
+MODEL = "id, state, labels, explainable, manifest, name, version, digest"
+
+
+def model_with(state: str, name: str, version: str, digest: str) -> str:
+    return (
+        f"INSERT INTO model_version ({MODEL}) SELECT gen_random_uuid(), {state}, labels, explainable, manifest,"
+        f" {name}, {version}, {digest} FROM model_version"
+    )
+
+
+EVENT = "INSERT INTO job_event (job_id, kind, state, fence) SELECT job_id, {}, {}, fence FROM job_event LIMIT 1"
+PREDICTION = (
+    "id, job_id, model_version_id, fence, engine, region, region_probability, region_probabilities, rows, columns,"
+    ' preview_key, "window", timings_ms'
+)
+
+# Each breaks the one rule that it stands with, and no other.
+BROKEN = [
+    ("ck_api_key_scopes_known", "UPDATE api_key SET scopes = '{read,root}'"),
+    ("ck_api_key_secret_sha256_length", "UPDATE api_key SET secret_sha256 = 'abc'"),
+    ("ck_finding_decision_known", "UPDATE finding SET decision = 'perhaps'"),
+    ("ck_finding_probability_range", "UPDATE finding SET probability = 1.01"),
+    ("ck_finding_probability_range", "UPDATE finding SET probability = 'NaN'"),
+    ("ck_finding_probability_range", "UPDATE finding SET threshold = -0.01"),
+    ("ck_image_media_kind_known", "UPDATE image SET media_kind = 'gif'"),
+    ("ck_image_sha256_length", "UPDATE image SET sha256 = 'abc'"),
+    *(("ck_image_sizes_positive", f"UPDATE image SET {name} = 0") for name in ("size_bytes", "rows", "columns")),
+    ("ck_image_sizes_positive", "UPDATE image SET bits_stored = 0"),
+    ("ck_job_counts_positive", job_with("attempt", "-1")),
+    ("ck_job_counts_positive", job_with("crash_count", "-1")),
+    ("ck_job_counts_positive", job_with("fence", "-1")),
+    ("ck_job_counts_positive", "UPDATE job SET max_attempts = 0"),
+    ("ck_job_event_kind_known", EVENT.format("'vanished'", "'queued'")),
+    ("ck_job_event_state_known", EVENT.format("'submitted'", "'lost'")),
+    ("ck_job_key_length", "UPDATE job SET idempotency_key = ''"),
+    ("ck_job_key_length", "UPDATE job SET idempotency_key = repeat('k', 256)"),
+    ("ck_job_priority_range", "UPDATE job SET priority = 11"),
+    ("ck_job_priority_range", "UPDATE job SET priority = -11"),
+    ("ck_job_running_means_leased", "UPDATE job SET lease_owner = 'w'"),
+    ("ck_job_running_means_leased", "UPDATE job SET lease_expires_at = now()"),
+    ("ck_job_running_means_leased", job_with("state", "'running'")),
+    ("ck_job_running_means_leased", job_with("state, lease_owner", "'running', 'w'")),
+    ("ck_job_running_means_leased", job_with("state, lease_expires_at", "'running', now()")),
+    ("ck_job_state_known", job_with("state", "'lost'")),
+    ("ck_job_terminal_means_finished", "UPDATE job SET finished_at = NULL"),
+    ("ck_job_terminal_means_finished", job_with("finished_at", "now()")),
+    ("ck_job_terminal_means_finished", job_with("state", "'dead'")),
+    ("ck_model_version_state_known", "UPDATE model_version SET state = 'golden'"),
+    ("ck_prediction_engine_known", "UPDATE prediction SET engine = 'abacus'"),
+    ("ck_prediction_probability_range", "UPDATE prediction SET region_probability = 'NaN'"),
+    ("ck_prediction_sizes_positive", "UPDATE prediction SET rows = 0"),
+    ("ck_prediction_sizes_positive", "UPDATE prediction SET columns = 0"),
+    ("ck_prediction_window_corners", "UPDATE prediction SET \"window\" = '{0,1}'"),
+    ("uq_api_key_prefix", "INSERT INTO api_key (id, site_id, name, prefix, secret_sha256, scopes)"
+        " SELECT gen_random_uuid(), site_id, name, prefix, secret_sha256, scopes FROM api_key"),
+    ("uq_explanation_finding_id", "INSERT INTO explanation (id, finding_id, heatmap_key, regions)"
+        " SELECT gen_random_uuid(), finding_id, heatmap_key, regions FROM explanation"),
+    ("uq_finding_prediction_id_label",
+        "INSERT INTO finding (id, prediction_id, position, label, probability, threshold, decision)"
+        " SELECT gen_random_uuid(), prediction_id, 1, label, probability, threshold, decision FROM finding"),
+    ("uq_image_site_id_sha256", image_with("sha256", "'9.9'")),
+    ("uq_image_site_id_sop_instance_uid", image_with("repeat('9', 64)", "sop_instance_uid")),
+    ("uq_job_site_id_idempotency_key", job_with("idempotency_key", "idempotency_key")),
+    ("uq_model_version_active", model_with("'active'", "'other'", "'9'", "'d'")),
+    ("uq_model_version_digest", model_with("'retired'", "'other'", "'9'", "digest")),
+    ("uq_model_version_name_version", model_with("'retired'", "name", "version", "'d'")),
+    ("uq_prediction_job_id", f"INSERT INTO prediction ({PREDICTION}) SELECT gen_random_uuid(), {PREDICTION[4:]}"
+        " FROM prediction"),
+    ("uq_site_name", "INSERT INTO site (id, name) SELECT gen_random_uuid(), name FROM site"),
+    ("uq_study_site_id_study_instance_uid", "INSERT INTO study (id, site_id, study_instance_uid)"
+        " SELECT gen_random_uuid(), site_id, study_instance_uid FROM study"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def one_of_each(database: Database, site: UUID, api_key: str) -> Database:
+    """A database with one row in every table: a job that succeeded, and all it stands on."""
+    with database.unit_of_work() as session:
+        image = make_image(session, site, sop_instance_uid="1.2.3", study_instance_uid="1.2")
+        make_job(session, site, image_id=image.id, idempotency_key="key")
+        model = make_model(session).id
+        (claim,) = jobs.claim(session, owner="w", limit=1, lease_s=30)
+        assert jobs.succeed(session, [make_outcome(claim, model)])
+    return database
+
+
+def test_each_rule_holds(one_of_each: Database) -> None:
+    for name, statement in BROKEN:
+        with pytest.raises(IntegrityError) as caught, one_of_each.unit_of_work() as session:
+            session.execute(text(statement))
+        assert isinstance(caught.value.orig, errors.IntegrityError)
+        assert caught.value.orig.diag.constraint_name == name, statement
+
+
+def test_no_rule_is_forgotten(database: Database) -> None:
+    with database.unit_of_work() as session:
+        rules = session.scalars(
+            text(
+                "SELECT conname FROM pg_constraint WHERE contype IN ('c', 'u') AND conrelid <> 0"
+                " AND connamespace = 'public'::regnamespace UNION"
+                " SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
+                " WHERE indisunique AND NOT indisprimary AND relnamespace = 'public'::regnamespace"
+            )
+        )
+        assert {name for name, _ in BROKEN} == set(rules)
+
+
+LEGAL = {
+    "queued": {"running", "cancelled", "expired"},
+    "running": {"succeeded", "failed", "retry_wait", "dead", "cancelled", "queued"},
+    "retry_wait": {"running", "cancelled", "expired"},
+}
+
+
+def test_transitions_by_hand(database: Database, site: UUID) -> None:
+    """Whatever the repositories do, Postgres refuses a transition that guarantees.md does not name."""
+    with database.unit_of_work() as session:
+        image = make_image(session, site).id
+
+    def move(old: JobState, new: JobState) -> None:
+        values = {"site": site, "image": image, "old": old.value, "new": new.value}
+        with database.unit_of_work() as session:
+            values["id"] = session.scalar(
+                text(
+                    f"INSERT INTO job ({JOB}, state, lease_owner, lease_expires_at, finished_at) VALUES"
+                    " (gen_random_uuid(), :site, :image, '{}', 'h', 5, now(), :old,"
+                    f" {leased(old)}, {finished(old)}) RETURNING id"
+                ),
+                values,
+            )
+            changed = session.execute(
+                text(
+                    "UPDATE job SET state = :new, (lease_owner, lease_expires_at, finished_at) ="
+                    f" ROW({leased(new)}, {finished(new)}) WHERE id = :id"
+                ),
+                values,
+            )
+            assert changed.rowcount == 1  # type: ignore[attr-defined]
+
+    for old, new in itertools.permutations(JobState, 2):
+        if new in LEGAL.get(old, ()):
+            move(old, new)
+        else:
+            with pytest.raises(DBAPIError, match=f"may not go from {old} to {new}"):
+                move(old, new)
+
+
+def leased(state: JobState) -> str:
+    return "'w', now()" if state is JobState.RUNNING else "CAST(NULL AS text), CAST(NULL AS timestamptz)"
+
+
+def finished(state: JobState) -> str:
+    return "now()" if state in TERMINAL_STATES else "CAST(NULL AS timestamptz)"
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE job SET fence = fence - 1", "may not go back"),
+        ("UPDATE job_event SET code = 'x'", "append-only"),
+        ("DELETE FROM job_event", "append-only"),
+    ],
+)
+def test_history_is_kept(one_of_each: Database, statement: str, words: str) -> None:
+    with pytest.raises(DBAPIError, match=words), one_of_each.unit_of_work() as session:
+        session.execute(text(statement))
