@@ -10,13 +10,13 @@ from typing import Annotated
 import structlog
 from fastapi import Depends, Header, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
-from sqlalchemy.orm import Session
 
 from api.backends import Backends, backends_of
 from core.errors import Forbidden, RequestInvalid, Unauthorized
 from core.vocabulary import Scope
 from db.repositories import sites
 from db.repositories.sites import Principal
+from db.session import Session
 
 BackendsOf = Annotated[Backends, Depends(backends_of)]
 

@@ -13,8 +13,6 @@ from pathlib import PurePath
 from typing import Any
 
 import anyio.to_thread
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
 from api.backends import Backends
 from api.intake import Upload
@@ -25,7 +23,7 @@ from core.logs import logger
 from core.vocabulary import MediaKind
 from db.repositories import images, jobs, model_versions
 from db.repositories.sites import Principal
-from db.tables import Image, Job
+from db.session import Session
 from imaging.identify import identify
 from imaging.prescan import Header, Limits, prescan
 from storage.store import image_key
@@ -152,11 +150,9 @@ class Submission:
                     session, site_id=self._principal.site_id, idempotency_key=self._key, request_hash=asked
                 )
                 if earlier is not None:
-                    return (), job_view(earlier, self._image_of(session, earlier))
+                    image = images.get(session, site_id=self._principal.site_id, image_id=earlier.image_id)
+                    return (), job_view(earlier, image)
             return labels_to_explain(session, wishes), None
-
-    def _image_of(self, session: Session, job: Job) -> Image:
-        return session.get_one(Image, job.image_id)
 
     def _put(self, upload: Upload, header: Header) -> None:
         with upload.spool.reading() as file:
@@ -172,7 +168,7 @@ class Submission:
     ) -> Submitted:
         settings = self._backends.settings
         with self._backends.database.unit_of_work() as session:
-            lock_object(session, self._object_key(upload))
+            images.lock_content(session, site_id=self._principal.site_id, sha256=upload.spool.sha256)
             image = images.add(
                 session,
                 site_id=self._principal.site_id,
@@ -204,11 +200,9 @@ class Submission:
         key = self._object_key(upload)
         try:
             with self._backends.database.unit_of_work() as session:
-                lock_object(session, key)
-                held = select(Image.id).where(
-                    Image.site_id == self._principal.site_id, Image.sha256 == upload.spool.sha256
-                )
-                if session.execute(held).first() is None:
+                site_id, sha256 = self._principal.site_id, upload.spool.sha256
+                images.lock_content(session, site_id=site_id, sha256=sha256)
+                if not images.is_known(session, site_id=site_id, sha256=sha256):
                     self._backends.store.delete([key])
         except Unavailable as error:
             # Nobody can say now whether it is wanted: the reconciler will, when it is an orphan of age.
@@ -236,11 +230,6 @@ def labels_to_explain(session: Session, wishes: Wishes) -> tuple[str, ...]:
     if unknown := [label for label in wishes.explain if label not in model.explainable]:
         raise RequestInvalid(f"'{unknown[0][:40]}' cannot be explained; {', '.join(model.explainable)} can.")
     return wishes.explain
-
-
-def lock_object(session: Session, key: str) -> None:
-    """Hold the object's name until the transaction ends (a 64-bit hash of it, in Postgres)."""
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
 
 
 def fields_of(header: Header) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from core.errors import LucencyError, Unauthorized, Unavailable
 from core.settings import load_settings
 from core.vocabulary import TERMINAL_STATES
 
+View = Literal["overlay", "heatmap", "radiograph"]
+
 POLL_LONGEST = 30.0
 TRIES = 6
 # Waiting longer than this for a busy server is for the caller to decide.
@@ -137,8 +139,8 @@ class Client:
         result: ResultDict = self._get(f"/v1/jobs/{job_id}/result").json()
         return result
 
-    def explanation(self, job_id: str, label: str, *, view: Literal["overlay", "heatmap"] = "overlay") -> bytes:
-        """The Grad-CAM of one finding as PNG: drawn over the radiograph, or the bare 16-bit heatmap."""
+    def explanation(self, job_id: str, label: str, *, view: View = "overlay") -> bytes:
+        """The Grad-CAM of one finding as PNG: over the radiograph, the bare 16-bit heatmap, or the radiograph alone."""
         return self._get(f"/v1/jobs/{job_id}/explanations/{label}.png", params={"view": view}).content
 
     def cancel(self, job_id: str) -> JobDict:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import signal
-import struct
 import subprocess
-import zlib
 from collections.abc import Callable
-from math import exp, sin
 from pathlib import Path
 
 from rich.console import Console
@@ -37,8 +34,11 @@ def run_demo(settings: Settings, *, once: bool, say: Callable[[str], None]) -> N
         load_settings.cache_clear()
         now = load_settings()
         with Client(now.api_url, now.api_key.get_secret_value() if now.api_key else None) as client:
-            for name, data in (("RG3 (DICOM)", example_dicom()), ("generated (PNG)", generated_png())):
-                _run_one(client, name, data, folder=settings.home / "demo")
+            folder = settings.home / "demo"
+            job_id = _run_one(client, "RG3, a lower leg (DICOM)", example_dicom(), folder=folder)
+            # A real radiograph as PNG, without any imaging library on this side: the one that was just decoded.
+            png = client.explanation(job_id, "fracture", view="radiograph")
+            _run_one(client, "the same radiograph (PNG)", png, folder=folder)
         show(DISCLAIMER)
         if not once:
             _show_address(now)
@@ -51,7 +51,8 @@ def run_demo(settings: Settings, *, once: bool, say: Callable[[str], None]) -> N
             stack.stop_attached(process)
 
 
-def _run_one(client: Client, name: str, data: Path | bytes, *, folder: Path) -> None:
+def _run_one(client: Client, name: str, data: Path | bytes, *, folder: Path) -> str:
+    """Returns the job's id."""
     job = client.wait(client.submit(data)["id"], timeout=RESULT_TIMEOUT)
     if job["state"] != "succeeded":
         problem = job["problem"] or {}
@@ -61,6 +62,7 @@ def _run_one(client: Client, name: str, data: Path | bytes, *, folder: Path) -> 
     for path in write_result(client, result, folder=folder, name=job["id"]):
         if path.endswith("overlay.png"):
             show(f"overlay saved: {path}")
+    return str(job["id"])
 
 
 def _show_address(settings: Settings) -> None:
@@ -90,24 +92,3 @@ def example_dicom() -> Path:
     if importlib.util.find_spec("data_store") is None or not path.exists():
         raise StackFailed("The package pydicom-data is not installed: run `make setup`, or install lucency[embedded].")
     return path
-
-
-def generated_png(*, rows: int = 512, columns: int = 384) -> bytes:
-    """A grey PNG of a bright shaft with a dark oblique gap.
-
-    Generated, and with zlib alone: a real radiograph would bring its licence along, and the command line installs
-    without any imaging library. It shows the way of a PNG through the system, not what the network can do.
-    """
-    lines = bytearray()
-    for row in range(rows):
-        centre = columns / 2 + columns / 20 * sin(row / rows * 3.14159)
-        lines.append(0)  # filter "none"
-        for column in range(columns):
-            shaft = exp(-(((column - centre) / (columns / 9)) ** 2))
-            gap = 1 - 0.7 * exp(-(((row - rows * 0.55 - (column - centre) * 0.4) / (rows / 60)) ** 2))
-            lines.append(int(35 + 30 * column / columns + 165 * shaft * gap))
-    header = struct.pack(">IIBBBBB", columns, rows, 8, 0, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(lines))), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
-    )

@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from core.errors import DatabaseUnavailable, LucencyError
 from core.logs import logger
 from core.settings import Settings
 from db.repositories import jobs
 from db.repositories.jobs import Claim, Outcome
-from db.session import Database
+from db.session import Database, Session
 from worker.holdings import Holdings
 
 log = logger(__name__)

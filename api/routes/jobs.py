@@ -189,7 +189,15 @@ def cancel(caller: CallerOf, job_id: UUID) -> JobView:
 def retry(caller: CallerOf, response: Response, job_id: UUID) -> JobView:
     """Run a failed, dead, cancelled or expired Job again as a new one (`replay_of`); 409 otherwise."""
     with caller.session(Scope.SUBMIT) as (session, principal):
-        job = jobs.replay(session, site_id=principal.site_id, job_id=job_id)
+        settings = caller.backends.settings
+        job = jobs.replay(
+            session,
+            site_id=principal.site_id,
+            job_id=job_id,
+            deadline_s=settings.job_deadline,
+            queue_limit=settings.queue_limit,
+            site_active_limit=settings.site_active_limit,
+        )
         view = job_view(job, job.image)
     caller.backends.broker.hint()
     response.headers["Location"] = job_path(view.id)

@@ -18,8 +18,9 @@ from api.views import result_view
 from core.errors import ImageInvalid, InputIntegrity, NotFound, ObjectMissing
 from core.vocabulary import Scope
 from db.repositories import jobs
-from reports.heatmap import decode_heatmap, encode_heatmap, project
-from reports.overlay import draw_overlay
+from imaging.projection import project
+from reports.heatmap import decode_heatmap, encode_heatmap
+from reports.overlay import draw_overlay, draw_radiograph
 
 router = APIRouter(prefix="/v1/jobs", tags=["results"])
 
@@ -30,10 +31,11 @@ Corners = tuple[float, float, float, float]
 
 
 class View(StrEnum):
-    """The heatmap over the radiograph, or the bare heatmap as 16-bit grey."""
+    """The heatmap over the radiograph, the bare heatmap as 16-bit grey, or the decoded radiograph alone."""
 
     OVERLAY = "overlay"
     HEATMAP = "heatmap"
+    RADIOGRAPH = "radiograph"
 
 
 def load_result(caller: Caller, job_id: UUID) -> ResultView:
@@ -115,6 +117,8 @@ def _load_drawing(caller: Caller, job_id: UUID, label: str) -> _Drawing:
 def _draw(backends: Backends, drawing: _Drawing, view: View, opacity: float, boxes: bool) -> bytes:
     store = backends.store
     try:
+        if view is View.RADIOGRAPH:
+            return draw_radiograph(store.get(drawing.preview_key))
         heatmap = store.get(drawing.heatmap_key)
         if view is View.HEATMAP:
             size = picture_size(drawing.rows, drawing.columns)
