@@ -243,6 +243,14 @@ class DataInvalid(LucencyError):
     code, title = "data_invalid", "The data set cannot be read"
 
 
+class RecipeInvalid(LucencyError):
+    code, title = "recipe_invalid", "The recipe cannot be used"
+
+
+class TrainingFailed(LucencyError):
+    code, title = "training_failed", "The training cannot go on"
+
+
 class StackFailed(LucencyError):
     """A process of the local stack did not start."""
 

@@ -31,7 +31,7 @@ LITE0_STAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """`scale` and `offset` map pixels 0–255 to what the network was pretrained on; `build` adds its layers to a graph."""
+    """`scale` and `offset` map pixels 0–255 to what the network was pretrained on; `build` adds its layers."""
 
     name: str
     scale: float

@@ -38,7 +38,7 @@ def export_graph(classifier: RadiographClassifier, file: Path, *, temperatures: 
         return {name: tf.identity(value, name=name) for name, value in explained(image).items()}
 
     model, _ = tf2onnx.convert.from_function(serve, input_signature=signature, opset=OPSET)
-    _name_outputs(model, serve.structured_outputs if hasattr(serve, "structured_outputs") else None)
+    _name_outputs(model)
     onnx.checker.check_model(model)
     if len(model.graph.input) != 1 or {output.name for output in model.graph.output} != set(OUTPUTS):
         raise BundleInvalid("the exported graph has other inputs or outputs than intended")
@@ -51,7 +51,7 @@ def write_bundle(
 ) -> Bundle:
     """Write a whole Bundle into `folder`, which is emptied first, and return it verified.
 
-    `fields` are the manifest's fields but for `files`, `explanation`, `disclaimer`; its heads' temperatures go into the graph.
+    `fields` are the manifest's but for `files`, `explanation`, `disclaimer`; its heads' temperatures go into the graph.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -69,7 +69,7 @@ def write_bundle(
     return write_manifest(folder, {"disclaimer": DISCLAIMER, "explanation": explanation, **fields})
 
 
-def _name_outputs(model: onnx.ModelProto, _: Any) -> None:
+def _name_outputs(model: onnx.ModelProto) -> None:
     """tf2onnx may name outputs `Identity:0`; give them the names that the engine asks for, by their rank."""
     for output in model.graph.output:
         wanted = "probabilities" if len(output.type.tensor_type.shape.dim) == 2 else "class_activations"

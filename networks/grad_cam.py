@@ -1,9 +1,10 @@
 """Grad-CAM of every label in the forward pass (Selvaraju et al. 2017, arXiv 1610.02391).
 
-A label's map is ReLU(Σ_k α_k A_k) with α_k the spatial mean of ∂y/∂A_k, where y is the label's logit (before sigmoid or
-softmax). Behind a global average pooling of Z positions y depends on A_k only through g_k = mean(A_k), so that
-α_k = ∂y/∂g_k / Z at every position: the gradient of a head of Dense, ReLU and BatchNormalization layers is a product of their
-matrices, scales and masks. It is written here as forward operations; no gradient tape, nothing a serving graph cannot hold.
+A label's map is ReLU(Σ_k α_k A_k) with α_k the spatial mean of ∂y/∂A_k, where y is the label's logit (before sigmoid
+or softmax). Behind a global average pooling of Z positions y depends on A_k only through g_k = mean(A_k), so that
+α_k = ∂y/∂g_k / Z at every position: the gradient of a head of Dense, ReLU and BatchNormalization layers is a product of
+their matrices, scales and masks. It is written here as forward operations; no gradient tape, nothing that a serving
+graph cannot hold.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from networks.classifier import FEATURES, POOLED, RadiographClassifier
 class ExplainedClassifier(keras.Model):  # type: ignore[misc] # Keras ships no types
     """(n, size, size, 1) uint8 → {"probabilities": (n, L), "class_activations": (n, L, gh, gw)}, float32.
 
-    What is served: calibrated probabilities (`temperatures` by head name divide the logits) and the raw Grad-CAM of all labels,
-    in the order of the classifier's heads. It shares the classifier's layers and weights, and is never saved itself.
+    What is served: calibrated probabilities (`temperatures` by head name divide the logits) and the raw Grad-CAM of all
+    labels, in the order of the classifier's heads. It shares the classifier's layers and weights, and is never saved.
     """
 
     def __init__(self, classifier: RadiographClassifier, *, temperatures: Mapping[str, float]) -> None:
@@ -51,8 +52,8 @@ def logits_and_gradient(chain: list[keras.layers.Layer], pooled: Any) -> tuple[A
     """A head's logits (n, L) and their gradient with respect to its input: (n, L, channels), or (1, L, channels) where
     the head is linear and the gradient the same for every image.
 
-    `chain` is the head's layers, the last of which is the activation. Raises TypeError for a layer that is none of Dense
-    (linear or ReLU), BatchNormalization, ReLU, Dropout.
+    `chain` is the head's layers, the last of which is the activation. Raises TypeError for a layer that is none of
+    Dense (linear or ReLU), BatchNormalization, ReLU, Dropout.
     """
     tensor = pooled
     backward = []  # per layer, what it does to the gradient on the way back

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imaging.projection import Window, project
+
 # The side, in pixels, of the canvas on which an enlarged heatmap is cut: fine enough for a box, cheap enough to forget.
 CANVAS = 256
 
@@ -37,7 +39,7 @@ def normalise(activation: NDArray[np.float32]) -> NDArray[np.float32]:
 def regions_of_interest(
     heatmap: NDArray[np.float32],
     *,
-    window: tuple[float, float, float, float],
+    window: Window,
     rows: int,
     columns: int,
     threshold: float = 0.5,
@@ -47,12 +49,12 @@ def regions_of_interest(
     """Boxes around the connected areas of `heatmap` (gh, gw), in [0, 1], that reach `threshold`; highest score first.
 
     `window` is the part of the heatmap's square that the radiograph covers (fractions: left, top, right, bottom);
-    `rows` and `columns` are the radiograph's full size. What lies outside the window is cut away. Areas below `smallest` of
-    the radiograph are dropped; no more than `at_most` boxes are given.
+    `rows` and `columns` are the radiograph's full size. What lies outside the window is cut away. Areas below
+    `smallest` of the radiograph are dropped; no more than `at_most` boxes are given.
     """
     left, top, right, bottom = window
     across, down = max(1, round(CANVAS * (right - left))), max(1, round(CANVAS * (bottom - top)))
-    heat = _resample(heatmap, window=window, size=(down, across))
+    heat = project(heatmap, window=window, size=(down, across))
     mask = (heat >= threshold).astype(np.uint8)
     count, areas, boxes, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     found = []
@@ -67,24 +69,3 @@ def regions_of_interest(
         found.append(Region(x=x0, y=y0, width=x1 - x0, height=y1 - y0, score=round(score, 4)))
     found.sort(key=lambda region: (-region.score, region.y, region.x))
     return found[:at_most]
-
-
-def _resample(
-    heatmap: NDArray[np.float32], *, window: tuple[float, float, float, float], size: tuple[int, int]
-) -> NDArray[np.float32]:
-    """The window of a heatmap, bilinear, as `size` (rows, columns); each grid value stands at its cell's centre."""
-    grid_rows, grid_columns = heatmap.shape
-    left, top, right, bottom = window
-    rows, columns = size
-    y = (top + (np.arange(rows, dtype=np.float32) + 0.5) / rows * (bottom - top)) * grid_rows - 0.5
-    x = (left + (np.arange(columns, dtype=np.float32) + 0.5) / columns * (right - left)) * grid_columns - 0.5
-    map_x = np.broadcast_to(x.astype(np.float32), (rows, columns))
-    map_y = np.broadcast_to(y.astype(np.float32)[:, None], (rows, columns))
-    resampled: NDArray[np.float32] = cv2.remap(
-        np.ascontiguousarray(heatmap, dtype=np.float32),
-        np.ascontiguousarray(map_x),
-        np.ascontiguousarray(map_y),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return resampled

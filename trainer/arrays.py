@@ -58,7 +58,7 @@ def load_images(
 ) -> Images:
     """All records decoded and preprocessed; from `cache` (a folder) where the same files were decoded before.
 
-    The key covers the content of every file, their order and the preprocessing, so a changed file is never served stale.
+    The key covers the content of every file, their order and the preprocessing: a changed file is never served stale.
     """
     key = _key(records, preprocessing)
     array_file, index_file = cache / f"{key}.npy", cache / f"{key}.json"

@@ -1,7 +1,8 @@
-"""Batches for Keras: augmented images, or features computed before. Each epoch's order and changes follow from the seed."""
+"""Batches for Keras: augmented images, or features computed before. Order and changes follow from seed and epoch."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -69,7 +70,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no typ
         self._shuffle()
 
     def __len__(self) -> int:
-        return -(-self._count // self._batch_size)
+        return math.ceil(self._count / self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
@@ -87,7 +88,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no typ
 def targets_and_weights(
     truth: Targets, heads: tuple[HeadRecipe, ...]
 ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[np.float32]]]:
-    """What Keras' losses take: unknown truth becomes class 0 at weight 0 (of a sigmoid head: where any label is unknown)."""
+    """What Keras' losses take: unknown truth is class 0 at weight 0 (of a sigmoid head: where any label is unknown)."""
     targets: dict[str, NDArray[Any]] = {}
     weights = {}
     for head in heads:

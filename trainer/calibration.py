@@ -52,7 +52,7 @@ def fit_temperature(logits: Floats, truth: Ints, *, kind: Kind) -> float:
 
 
 def threshold_for(probability: Floats, truth: Ints, *, sensitivity: float) -> float:
-    """The highest threshold at which (n,) `probability` ≥ it finds at least `sensitivity` of the positives; 0.5 if none."""
+    """The highest threshold that (n,) `probability` of at least `sensitivity` of the positives reach; 0.5 if none."""
     positives = np.sort(probability[truth == 1])[::-1]
     if not len(positives):
         return 0.5

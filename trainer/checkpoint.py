@@ -7,19 +7,19 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
 
-from core.errors import DataInvalid
+from core.errors import TrainingFailed
 
 STATE = "state.json"
-BEST = "best.npz"
 
 
 @dataclass(slots=True)
 class RunState:
-    """`phase` and `epoch` are the next to run. `best_score` is of the weights in best.npz (higher is better)."""
+    """`phase` and `epoch` are the next to run. `best_score` is of the weights in the file `best` (higher is better)."""
 
     recipe: dict[str, Any]
     phase: int = 0
@@ -27,6 +27,7 @@ class RunState:
     best_score: float | None = None
     best_phase: str | None = None
     best_epoch: int | None = None
+    best: str = "best.npz"
     seconds: float = 0.0
     train_images: int = 0
     checkpoint: str | None = None
@@ -34,52 +35,52 @@ class RunState:
 
 
 def read_state(folder: Path) -> RunState:
-    """Raises DataInvalid where there is no run to go on with."""
+    """Raises TrainingFailed where there is no run to go on with."""
     try:
         return RunState(**json.loads((folder / STATE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise DataInvalid(f"there is no training run in {folder} to resume") from error
+        raise TrainingFailed(f"there is no training run in {folder} to resume") from error
 
 
 def write_state(folder: Path, state: RunState) -> None:
-    """Written beside and moved into place: a kill leaves the old state or the new one. Older checkpoints go after it."""
+    """Written beside and moved into place: a kill leaves the old state or the new one. What it no longer names goes."""
     _replace(folder / STATE, json.dumps(asdict(state), indent=1).encode())
-    for file in folder.glob("checkpoint-*.npz"):
-        if file.name != state.checkpoint:
+    for file in [*folder.glob("checkpoint-*.npz"), *folder.glob("best*.npz")]:
+        if file.name not in {state.checkpoint, state.best}:
             file.unlink()
 
 
 def save_checkpoint(folder: Path, name: str, model: keras.Model) -> None:
-    """The model's variables (dropout's seeds too) and the optimizer's, as arrays: the same under every Keras backend."""
+    """The model's variables (dropout's seeds too) and the optimizer's, as arrays: the same for every Keras backend."""
     arrays = {f"m{i:04d}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_model_variables(model))}
     arrays |= {f"o{i:04d}": keras.ops.convert_to_numpy(v) for i, v in enumerate(model.optimizer.variables)}
     _save_arrays(folder / name, arrays)
 
 
 def load_checkpoint(folder: Path, name: str, model: keras.Model) -> None:
-    """Into a compiled model of the same recipe and phase. Raises DataInvalid where it does not fit."""
+    """Into a compiled model of the same recipe and phase. Raises TrainingFailed where it does not fit."""
     model.optimizer.build(model.trainable_variables)
     try:
         with np.load(folder / name) as arrays:
             for prefix, variables in (("m", _model_variables(model)), ("o", model.optimizer.variables)):
                 for index, variable in enumerate(variables):
                     variable.assign(arrays[f"{prefix}{index:04d}"])
-    except (OSError, KeyError, ValueError) as error:
-        raise DataInvalid(f"the checkpoint {name} does not fit the recipe") from error
+    except (OSError, KeyError, ValueError, BadZipFile) as error:
+        raise TrainingFailed(f"the checkpoint {name} is damaged or does not fit the recipe") from error
 
 
-def save_best(folder: Path, model: keras.Model) -> None:
+def save_best(folder: Path, name: str, model: keras.Model) -> None:
     """The weights of the best epoch so far."""
-    _save_arrays(folder / BEST, {f"w{i:04d}": value for i, value in enumerate(model.get_weights())})
+    _save_arrays(folder / name, {f"w{i:04d}": value for i, value in enumerate(model.get_weights())})
 
 
-def load_best(folder: Path, model: keras.Model) -> None:
-    """Raises DataInvalid where there are none, or of another network."""
+def load_best(folder: Path, name: str, model: keras.Model) -> None:
+    """Raises TrainingFailed where there are none, or of another network."""
     try:
-        with np.load(folder / BEST) as arrays:
+        with np.load(folder / name) as arrays:
             model.set_weights([arrays[name] for name in sorted(arrays.files)])
-    except (OSError, ValueError) as error:
-        raise DataInvalid(f"{folder} holds no trained weights of this recipe") from error
+    except (OSError, ValueError, BadZipFile) as error:
+        raise TrainingFailed(f"{folder} holds no trained weights of this recipe") from error
 
 
 def _model_variables(model: keras.Model) -> list[Any]:

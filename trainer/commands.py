@@ -1,4 +1,4 @@
-"""`lucency train`, `lucency evaluate`, `lucency models …`. Heavy imports stay inside, so that `lucency --help` is quick."""
+"""`lucency train`, `lucency evaluate`, `lucency models …`. Heavy imports stay inside: `lucency --help` is quick."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from db.session import Database
 
 PARTIAL = 3
+# So many unreadable files are named on the terminal; the JSON report names all.
+NAMED = 10
+FIGURES = ("auc", "average_precision", "sensitivity", "specificity", "accuracy")
 RECIPES = Path(__file__).parent / "recipes"
 
 models = typer.Typer(help="Published models.", no_args_is_help=True)
@@ -62,7 +65,7 @@ def train(
 
 def evaluate(
     bundle: Annotated[Path, typer.Option(help="The Bundle's folder.")],
-    images: Annotated[Path, typer.Option(help="The folder that the CSV's paths are relative to.")],
+    images: Annotated[Path, typer.Option(help="The folder that relative paths of the CSV start from.")],
     split: Annotated[Path, typer.Option(help="A CSV with the columns path, fractured, region.")],
     split_name: Annotated[str | None, typer.Option(help="Only the rows whose column `split` says so.")] = None,
     engine: Annotated[EngineName, typer.Option(help="The inference engine.")] = EngineName.ONNXRUNTIME,
@@ -83,7 +86,9 @@ def evaluate(
     report = evaluation.evaluate(loaded, runner, records)
     typer.echo(json.dumps(report, indent=2, ensure_ascii=False) if as_json else _readable(report))
     if report["unreadable"]["count"]:
-        typer.echo(f"{report['unreadable']['count']} of {len(records)} files could not be read", err=True)
+        typer.echo(f"{report['unreadable']['count']} of {len(records)} files could not be read:", err=True)
+        for file in report["unreadable"]["files"][:NAMED]:
+            typer.echo(f"  {file['path']}: {file['code']}", err=True)
         raise typer.Exit(PARTIAL)
 
 
@@ -139,9 +144,20 @@ def _line(row: dict[str, Any]) -> str:
 def _readable(report: dict[str, Any]) -> str:
     lines = [f"{report['n']} images, {report['engine']}"]
     for label, figures in report["findings"].items():
-        for name in ("auc", "average_precision", "sensitivity", "specificity", "accuracy"):
-            lines.append(f"{label} {name}: {figures[name]}  95 % {figures[f'{name}_ci95']}")
+        lines += [f"{label} {name}: {_figure(figures, name)}" for name in FIGURES]
         lines.append(f"{label} confusion matrix at {figures['threshold']}: {figures['confusion_matrix']}")
     for name, figures in report["regions"].items():
-        lines.append(f"{name} accuracy: {figures['accuracy']}  95 % {figures['accuracy_ci95']}")
-    return "\n".join(lines)
+        lines.append(f"{name} accuracy: {_figure(figures, 'accuracy')}")
+    notes = [f"note: {name}: {note}" for name, figures in _parts(report) for note in figures["notes"]]
+    return "\n".join(lines + notes)
+
+
+def _parts(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [*report["findings"].items(), *report["regions"].items()]
+
+
+def _figure(figures: dict[str, Any], name: str) -> str:
+    value, interval = figures[name], figures[f"{name}_ci95"]
+    if value is None:
+        return "undefined"
+    return f"{value:.4f}" + (f"  95 % {interval[0]:.4f}–{interval[1]:.4f}" if interval else "")

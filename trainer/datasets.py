@@ -28,7 +28,7 @@ class Record:
 
 
 def read_csv(csv_file: Path, *, images: Path, required: Iterable[str] = ()) -> list[Record]:
-    """The rows of `csv_file`; their `path` is relative to the folder `images` and stays within it.
+    """The rows of `csv_file`; a relative `path` starts from the folder `images`, an absolute one is taken as it is.
 
     Raises DataInvalid where the file cannot be read, a required column is missing, or there are no rows.
     """
@@ -40,7 +40,7 @@ def read_csv(csv_file: Path, *, images: Path, required: Iterable[str] = ()) -> l
                 raise DataInvalid(f"{csv_file.name} lacks the columns {', '.join(sorted(missing))}")
             records = [_record(row, images=images) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataInvalid(f"{csv_file.name} cannot be read as CSV") from error
+        raise DataInvalid(f"{csv_file} is not there, or no CSV file that can be read") from error
     if not records:
         raise DataInvalid(f"{csv_file.name} has no rows")
     return records
@@ -71,8 +71,8 @@ def truth(records: Sequence[Record], *, kind: str, labels: Sequence[str], column
 
 def _record(row: dict[str, str], *, images: Path) -> Record:
     name = (row.get("path") or "").strip()
-    if not name or Path(name).is_absolute() or ".." in Path(name).parts:
-        raise DataInvalid(f"the path {name!r} is empty or leaves the images folder")
+    if not name:
+        raise DataInvalid("a row of the CSV has an empty path")
     columns = {key: value or "" for key, value in row.items() if key is not None}
     return Record(
         file=images / name, name=name, columns=columns, split=columns.get("split"), group=columns.get("group") or None

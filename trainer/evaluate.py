@@ -14,7 +14,7 @@ from networks.bundle import Bundle, Head
 from networks.engines import Engine
 from trainer.arrays import Unreadable, load_image
 from trainer.datasets import UNKNOWN, Record, truth
-from trainer.metrics import finding_metrics, region_metrics
+from trainer.metrics import by_group, finding_metrics, region_metrics
 
 BATCH = 8
 # The columns of `split.csv` for a Bundle that does not say which columns its heads were trained on.
@@ -22,7 +22,7 @@ DEFAULT_COLUMNS = {"fracture": ("fractured",), "region": ("region",)}
 
 
 def head_columns(bundle: Bundle, head: Head) -> tuple[str, ...]:
-    """The CSV columns that hold a head's truth: as the Bundle's training says, else those of FracAtlas, else its labels."""
+    """The CSV columns of a head's truth: as the Bundle's training says, else those of FracAtlas, else its labels."""
     recorded = bundle.manifest.training.get("columns", {})
     if isinstance(recorded, dict) and head.name in recorded:
         return tuple(recorded[head.name])
@@ -52,19 +52,24 @@ def evaluate(
         "findings": {},
         "regions": {},
     }
+    groups = [record.group for record in readable]
+    regions = _truth_of(bundle, bundle.region_head, readable) if bundle.region_head else None
     start = 0
     for head in bundle.manifest.heads:
         part = probability[:, start : start + len(head.labels)]
         start += len(head.labels)
-        known = truth(readable, kind=head.kind, labels=head.labels, columns=head_columns(bundle, head))
-        groups = [record.group for record in readable]
+        known = _truth_of(bundle, head, readable)
         if head.kind == "softmax":
             report["regions"][head.name] = _region(known, part, head=head, groups=groups)
             continue
         for index, label in enumerate(head.labels):
-            report["findings"][label] = _finding(
-                known[:, index], part[:, index], threshold=bundle.threshold(label), groups=groups
-            )
+            answer, threshold = (known[:, index], part[:, index]), bundle.threshold(label)
+            finding = _finding(*answer, threshold=threshold, groups=groups)
+            if regions is not None and bundle.region_head is not None:
+                finding["by_region"] = by_group(
+                    *answer, threshold=threshold, membership=regions, names=bundle.region_head.labels
+                )
+            report["findings"][label] = finding
     return report
 
 
@@ -99,13 +104,15 @@ def _decoded(
         return [load_image(record, bundle.preprocessing) for record in chunk]
 
     with ThreadPoolExecutor(max_workers=1) as pool:
-        waiting = pool.submit(load, chunks[0]) if chunks else None
+        waiting = [pool.submit(load, chunk) for chunk in chunks[:1]]
         for position, chunk in enumerate(chunks):
-            assert waiting is not None
-            images = waiting.result()
-            if position + 1 < len(chunks):
-                waiting = pool.submit(load, chunks[position + 1])
+            images = waiting.pop().result()
+            waiting += [pool.submit(load, following) for following in chunks[position + 1 : position + 2]]
             yield chunk, images
+
+
+def _truth_of(bundle: Bundle, head: Head, records: Sequence[Record]) -> NDArray[np.int64]:
+    return truth(records, kind=head.kind, labels=head.labels, columns=head_columns(bundle, head))
 
 
 def _finding(
@@ -114,7 +121,7 @@ def _finding(
     rows = np.flatnonzero(known != UNKNOWN)
     chosen = [groups[row] for row in rows]
     report = finding_metrics(known[rows], probability[rows], threshold=threshold, groups=chosen)
-    return {**report, "unknown": int(len(known) - len(rows))}
+    return _with_unknown(report, len(known) - len(rows), what="no truth")
 
 
 def _region(
@@ -123,4 +130,10 @@ def _region(
     rows = np.flatnonzero(known != UNKNOWN)
     chosen = [groups[row] for row in rows]
     report = region_metrics(known[rows], probability[rows], labels=head.labels, groups=chosen)
-    return {**report, "unknown": int(len(known) - len(rows))}
+    return _with_unknown(report, len(known) - len(rows), what=f"none of {', '.join(head.labels)}")
+
+
+def _with_unknown(report: dict[str, Any], unknown: int, *, what: str) -> dict[str, Any]:
+    """The report with the number of images that could not be judged, and a note of it."""
+    note = f"{unknown} images whose row states {what} are not counted"
+    return {**report, "unknown": unknown, "notes": [*report["notes"], *([note] if unknown else [])]}

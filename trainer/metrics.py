@@ -1,4 +1,4 @@
-"""Figures of a model on labelled images, each with a bootstrap 95 % interval. Groups are resampled whole where known."""
+"""Figures of a model on labelled images, each with a bootstrap 95 % interval; known groups are resampled whole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -46,9 +46,9 @@ class Bootstrap:
 def finding_metrics(
     truth: Ints, probability: Floats, *, threshold: float, groups: Sequence[str | None] | None = None
 ) -> dict[str, Any]:
-    """A Finding's figures from (n,) truth 0/1 and (n,) calibrated probability; a figure is None where it is undefined."""
+    """A Finding's figures from (n,) truth 0/1 and (n,) calibrated probability; None, and a note, where undefined."""
     decided = (probability >= threshold).astype(np.int64)
-    (tn, fp), (fn, tp) = confusion_matrix(truth, decided, labels=[0, 1])
+    (tn, fp), (fn, tp) = _confusion(truth, decided, count=2)
     figures: dict[str, Callable[[Ints], float | None]] = {
         "auc": lambda rows: auc(truth[rows], probability[rows]),
         "average_precision": lambda rows: _average_precision(truth[rows], probability[rows]),
@@ -63,8 +63,32 @@ def finding_metrics(
         result[name] = _optional(figure(everything))
         result[f"{name}_ci95"] = bootstrap.interval(figure) if result[name] is not None else None
     result["brier"] = _rounded(float(np.mean((probability - truth) ** 2))) if len(truth) else None
-    result["confusion_matrix"] = {"tp": int(tp), "fp": int(fp), "tn": int(tn), "fn": int(fn)}
+    result["confusion_matrix"] = {"tp": tp, "fp": fp, "tn": tn, "fn": fn}
     result["bootstrap"] = {"unit": bootstrap.unit, "resamples": RESAMPLES}
+    result["notes"] = _notes(truth)
+    return result
+
+
+def by_group(
+    truth: Ints, probability: Floats, *, threshold: float, membership: Ints, names: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """AUC, sensitivity and specificity of the rows with known truth of each group; `membership` (n,) indexes `names`.
+
+    Groups without such rows are left out. Without intervals: the groups are small, and n says so.
+    """
+    result = {}
+    for index, name in enumerate(names):
+        rows = np.flatnonzero((membership == index) & (truth >= 0))
+        if not len(rows):
+            continue
+        known, decided = truth[rows], probability[rows] >= threshold
+        result[name] = {
+            "n": len(rows),
+            "positives": int(known.sum()),
+            "auc": _optional(auc(known, probability[rows])),
+            "sensitivity": _optional(_share(decided, known == 1)),
+            "specificity": _optional(_share(~decided, known == 0)),
+        }
     return result
 
 
@@ -78,13 +102,13 @@ def region_metrics(
     def accuracy(rows: Ints) -> float | None:
         return _share(predicted[rows] == truth[rows], np.ones(len(rows), dtype=bool))
 
-    matrix = confusion_matrix(truth, predicted, labels=range(len(labels)))
     return {
         "n": len(truth),
         "accuracy": _optional(accuracy(np.arange(len(truth)))),
         "accuracy_ci95": bootstrap.interval(accuracy),
         "labels": list(labels),
-        "confusion_matrix": matrix.tolist(),
+        "confusion_matrix": _confusion(truth, predicted, count=len(labels)),
+        "notes": [] if len(truth) else ["no image has a known label"],
     }
 
 
@@ -95,6 +119,24 @@ def auc(truth: Ints, score: Floats) -> float | None:
 
 def _average_precision(truth: Ints, score: Floats) -> float | None:
     return float(average_precision_score(truth, score)) if truth.sum() > 0 else None
+
+
+def _confusion(truth: Ints, predicted: Ints, *, count: int) -> list[list[int]]:
+    """How often each class (rows) was taken for each (columns)."""
+    matrix = np.zeros((count, count), dtype=np.int64)
+    np.add.at(matrix, (truth, predicted), 1)
+    rows: list[list[int]] = matrix.tolist()
+    return rows
+
+
+def _notes(truth: Ints) -> list[str]:
+    """Why figures are missing."""
+    if not len(truth):
+        return ["no image has known truth"]
+    if truth.all() or not truth.any():
+        there, lacking = ("positive", "specificity") if truth.all() else ("negative", "sensitivity, average precision")
+        return [f"all {len(truth)} images are {there}: ROC AUC, {lacking} are undefined"]
+    return []
 
 
 def _share(hit: NDArray[np.bool_], among: NDArray[np.bool_]) -> float | None:

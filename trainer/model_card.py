@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core.vocabulary import DISCLAIMER
@@ -11,10 +11,15 @@ from trainer.recipe import Recipe
 FIGURES = (
     ("auc", "ROC AUC"),
     ("average_precision", "average precision"),
-    ("sensitivity", "sensitivity"),
-    ("specificity", "specificity"),
-    ("accuracy", "accuracy"),
+    ("sensitivity", "sensitivity at the threshold"),
+    ("specificity", "specificity at the threshold"),
+    ("accuracy", "accuracy at the threshold"),
 )
+SPLIT_ROLES = {
+    "train": "the weights were trained on it",
+    "val": "the epoch, the temperatures and the thresholds were chosen on it",
+    "test": "only reported, nothing was chosen on it",
+}
 
 
 def model_card(recipe: Recipe, *, fields: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
@@ -22,64 +27,123 @@ def model_card(recipe: Recipe, *, fields: Mapping[str, Any], metrics: Mapping[st
     sections = [
         f"# {recipe.name} {recipe.version}",
         f"**{DISCLAIMER}**",
+        _intended_use(recipe),
         _network(recipe, fields),
         _data(recipe, fields),
         *(_measured(split, report) for split, report in metrics.items()),
         _operating(fields),
-        "## Limits\n\n" + "\n".join(f"- {limit}" for limit in recipe.limits),
-        "## Attribution\n\n" + "\n".join(f"- {line}" for line in recipe.data.attribution),
+        _section("Limits", _bullets(recipe.limits)),
+        _section("Attribution", _bullets(recipe.data.attribution)),
     ]
     return "\n\n".join(sections) + "\n"
 
 
+def _intended_use(recipe: Recipe) -> str:
+    findings = ", ".join(label for head in recipe.heads if head.kind == "sigmoid" for label in head.labels)
+    lines = [
+        "Intended: research, teaching and software tests on de-identified radiographs of the kind listed under Data: "
+        f"how likely each finding ({findings}) is, and a heatmap of what spoke for it.",
+        "Not intended: clinical use. It is no medical device and was not validated on patients; do not use it for "
+        "diagnosis, triage, or to leave a radiograph unread.",
+        "A heatmap shows where the network looked, not where a fracture is; a high probability is not a diagnosis, "
+        "and a low one rules nothing out.",
+    ]
+    return _section("Intended use", _bullets(lines))
+
+
 def _network(recipe: Recipe, fields: Mapping[str, Any]) -> str:
-    heads = "; ".join(f"{head.name} ({head.kind}: {', '.join(head.labels)})" for head in recipe.heads)
-    training = fields["training"]
-    return (
-        "## Network\n\n"
-        f"{recipe.backbone}, input {recipe.preprocessing.size} × {recipe.preprocessing.size} grey, letterboxed. "
-        f"Heads: {heads}. Explanation: Grad-CAM of each label, computed with the prediction.\n\n"
-        f"Weights of phase “{training['best_phase']}”, epoch {training['best_epoch']}: the best by the validation split."
-    )
+    training, size = fields["training"], recipe.preprocessing.size
+    heads = [f"head {head.name} ({head.kind}): {', '.join(head.labels)}" for head in recipe.heads]
+    lines = [
+        f"{recipe.backbone}; input {size} × {size}, grey, letterboxed",
+        *heads,
+        "explanation: Grad-CAM of every label, computed in the same pass as the prediction",
+        f"weights of phase “{training['best_phase']}”, epoch {training['best_epoch']}: the best on the validation split",
+    ]
+    return _section("Network", _bullets(lines))
 
 
 def _data(recipe: Recipe, fields: Mapping[str, Any]) -> str:
     counts = fields["training"]["images"]
-    rows = "\n".join(f"| {split} | {count} |" for split, count in counts.items())
-    return (
-        f"## Data\n\n{recipe.data.name}, licence {recipe.data.licence}; split file `{recipe.data.split}`. "
-        "Training saw `train`; epoch, temperature and threshold were chosen on `val`; `test` was only reported.\n\n"
-        f"| split | images |\n|---|---|\n{rows}"
+    table = _table(
+        ("split", "images", "use"), [(name, str(n), SPLIT_ROLES.get(name, "")) for name, n in counts.items()]
     )
+    source = (
+        f"{recipe.data.name}, licence {recipe.data.licence}; split by `{recipe.data.split}` in the data set's folder"
+    )
+    return _section("Data", f"{source}.\n\n{table}")
 
 
 def _measured(split: str, report: Mapping[str, Any]) -> str:
-    lines = [
-        f"## Measured on `{split}`",
-        f"{report['n']} images; 95 % intervals by bootstrap.",
-    ]
+    parts = [f"{report['n']} images, engine {report['engine']}; in brackets 95 % intervals by bootstrap."]
+    if count := report["unreadable"]["count"]:
+        parts.append(f"{count} files could not be read and are not counted.")
     for label, figures in report["findings"].items():
+        parts.append(f"### {label}, `{split}`: {figures['positives']} of {figures['n']} images positive")
+        parts.append(_table(("figure", "value"), [(title, _with_interval(figures, name)) for name, title in FIGURES]))
         matrix = figures["confusion_matrix"]
-        table = "\n".join(f"| {title} | {_with_interval(figures, name)} |" for name, title in FIGURES)
-        lines.append(f"**{label}** ({figures['positives']} positives)\n\n| figure | value |\n|---|---|\n{table}")
-        lines.append(", ".join(f"{name.upper()} {count}" for name, count in matrix.items()))
-    lines += [
-        f"**{name}**: accuracy {_with_interval(figures, 'accuracy')}" for name, figures in report["regions"].items()
+        parts.append(
+            f"Confusion at the threshold {figures['threshold']:.4f}: {matrix['tp']} true positive, {matrix['fp']} false "
+            f"positive, {matrix['tn']} true negative, {matrix['fn']} false negative. The bootstrap draws whole "
+            f"{figures['bootstrap']['unit']}s."
+        )
+        if by_region := figures.get("by_region"):
+            parts.append(_by_region(by_region))
+        parts += figures["notes"]
+    for name, figures in report["regions"].items():
+        parts.append(f"### {name}, `{split}`: accuracy {_with_interval(figures, 'accuracy')}")
+        rows = [
+            (f"**{label}**", *map(str, row))
+            for label, row in zip(figures["labels"], figures["confusion_matrix"], strict=True)
+        ]
+        parts.append("Rows are the truth, columns what was predicted.")
+        parts.append(_table(("", *figures["labels"]), rows))
+        parts += figures["notes"]
+    return _section(f"Measured on `{split}`", "\n\n".join(parts))
+
+
+def _by_region(figures: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [
+        (
+            name,
+            str(row["n"]),
+            str(row["positives"]),
+            *(_value(row[key]) for key in ("auc", "sensitivity", "specificity")),
+        )
+        for name, row in figures.items()
     ]
-    return "\n\n".join(lines)
+    table = _table(("region", "images", "positive", "ROC AUC", "sensitivity", "specificity"), rows)
+    return f"By region (few images each; no intervals):\n\n{table}"
 
 
 def _operating(fields: Mapping[str, Any]) -> str:
-    rows = "\n".join(f"| {label} | {t['value']:.4f} | {t['rule']} |" for label, t in fields["thresholds"].items())
+    thresholds = [(label, f"{t['value']:.4f}", t["rule"]) for label, t in fields["thresholds"].items()]
     temperatures = ", ".join(f"{head['name']} {head['temperature']:.3f}" for head in fields["heads"])
-    return (
-        f"## Operating point\n\n| finding | threshold | rule |\n|---|---|---|\n{rows}\n\n"
-        f"Probabilities are calibrated by temperature on `val`: {temperatures}."
+    return _section(
+        "Operating point and calibration",
+        f"{_table(('finding', 'positive from', 'rule'), thresholds)}\n\n"
+        f"Each head's logits are divided by a temperature fitted on `val` (log loss): {temperatures}. "
+        "Probabilities hold for data with the same share of positives.",
     )
 
 
 def _with_interval(figures: Mapping[str, Any], name: str) -> str:
-    value, interval = figures.get(name), figures.get(f"{name}_ci95")
-    if value is None:
-        return "undefined"
-    return f"{value:.3f}" + (f" ({interval[0]:.3f}–{interval[1]:.3f})" if interval else "")
+    interval = figures.get(f"{name}_ci95")
+    return _value(figures[name]) + (f" ({interval[0]:.3f}–{interval[1]:.3f})" if interval else "")
+
+
+def _value(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def _section(title: str, body: str) -> str:
+    return f"## {title}\n\n{body}"
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line.strip()}" for line in lines)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from core.errors import BundleInvalid
+from core.errors import BundleInvalid, Conflict
 from db.repositories import model_versions
 from db.session import Database
 from networks.bundle import MANIFEST_NAME, Bundle
@@ -17,10 +17,11 @@ CONTENT_TYPES = {".json": "application/json", ".md": "text/markdown; charset=utf
 def publish(folder: Path, *, database: Database, store: ObjectStore, activate: bool = False) -> dict[str, Any]:
     """Verify the Bundle in `folder`, put it under its digest, register it; what `describe` gives of its ModelVersion.
 
-    The manifest goes last, so that a folder in the store with a manifest is whole. Raises BundleInvalid for a Bundle that does
-    not verify, and Conflict where its name and version are registered with another digest.
+    The manifest goes last, so that a folder in the store with a manifest is whole. Raises BundleInvalid for a Bundle
+    that does not verify, and Conflict where its name and version are registered with another digest.
     """
     bundle = Bundle.load(folder)
+    _refuse_other_content(bundle, listing(database))  # before anything is stored that no row would name
     prefix = bundle_prefix(bundle.digest)
     for name in [*sorted(bundle.manifest.files), MANIFEST_NAME]:
         file = bundle.path / name
@@ -53,6 +54,19 @@ def listing(database: Database) -> list[dict[str, Any]]:
     """Every ModelVersion, newest first."""
     with database.unit_of_work() as session:
         return [describe(row) for row in model_versions.listing(session)]
+
+
+def _refuse_other_content(bundle: Bundle, published: list[dict[str, Any]]) -> None:
+    manifest = bundle.manifest
+    for row in published:
+        named_alike = (row["name"], row["version"]) == (manifest.name, manifest.version)
+        if named_alike and row["digest"] != bundle.digest:
+            raise Conflict(
+                f"{manifest.name} {manifest.version} is published already with other content (digest "
+                f"{row['digest'][:12]}, this Bundle's {bundle.digest[:12]}), and a version never changes. "
+                "Raise `version` in the recipe, export again (`lucency train RECIPE --resume --max-minutes 0`) "
+                "and publish that"
+            )
 
 
 def describe(row: Any) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from core.errors import DataInvalid
+from core.errors import RecipeInvalid
+from networks.bundle import Label
 from networks.preprocessing import Preprocessing
 
 Positive = Annotated[float, Field(gt=0)]
@@ -16,16 +18,20 @@ NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
+# What only the export reads.
+AFTER_TRAINING = {"version", "operating", "limits"}
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class HeadRecipe(_Part):
-    """A head and where its truth stands: for `sigmoid` one 0/1 column a label, for `softmax` one column of label names."""
+    """A head and where its truth stands: `sigmoid` has one 0/1 column a label, `softmax` one column of label names."""
 
-    name: str
+    name: Label
     kind: Literal["sigmoid", "softmax"]
-    labels: tuple[str, ...]
+    labels: Annotated[tuple[Label, ...], Field(min_length=1)]
     columns: tuple[str, ...]
     loss_weight: Positive = 1.0
     batch_normalisation: bool = False
@@ -86,8 +92,8 @@ class Operating(_Part):
 class Recipe(_Part):
     """The whole file."""
 
-    name: str
-    version: str
+    name: Label
+    version: Annotated[str, Field(min_length=1, max_length=64)]
     seed: int = 20
     backbone: str
     weights: str | None = None
@@ -99,7 +105,10 @@ class Recipe(_Part):
     limits: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _every_finding_has_an_operating_point(self) -> Self:
+    def _labels_agree(self) -> Self:
+        labels = [label for head in self.heads for label in head.labels]
+        if len(set(labels)) != len(labels) or len({head.name for head in self.heads}) != len(self.heads):
+            raise ValueError("the name of a head or label stands twice")
         findings = {label for head in self.heads if head.kind == "sigmoid" for label in head.labels}
         if findings != set(self.operating):
             raise ValueError("`operating` must name exactly the labels of sigmoid heads")
@@ -107,11 +116,11 @@ class Recipe(_Part):
 
 
 def load_recipe(file: Path, *, overrides: tuple[str, ...] = ()) -> Recipe:
-    """The recipe in `file`, with overrides like `phases.1.epochs=3` (YAML values). Raises DataInvalid."""
+    """The recipe in `file`, with overrides like `phases.1.epochs=3` (YAML values). Raises RecipeInvalid."""
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataInvalid(f"{file.name}: no YAML file that can be read") from error
+        raise RecipeInvalid(f"{file.name}: no YAML file that can be read") from error
     for override in overrides:
         _apply(document, override)
     try:
@@ -119,14 +128,20 @@ def load_recipe(file: Path, *, overrides: tuple[str, ...] = ()) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise DataInvalid(f"{file.name}: {where}: {first['msg']}") from error
+        raise RecipeInvalid(f"{file.name}: {where}: {first['msg']}") from error
+
+
+def training_part(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's JSON without what does not change the weights: these may differ between a run and its resumption."""
+    data = {name: document["data"].get(name) for name in ("folder", "split")}
+    return {name: value for name, value in document.items() if name not in AFTER_TRAINING} | {"data": data}
 
 
 def _apply(document: Any, override: str) -> None:
     path, equals, value = override.partition("=")
     *parents, last = path.split(".")
     if not equals or not last:
-        raise DataInvalid(f"--set {override}: expected key=value")
+        raise RecipeInvalid(f"--set {override}: expected key=value")
     place = document
     try:
         for key in parents:
@@ -136,4 +151,4 @@ def _apply(document: Any, override: str) -> None:
         else:
             place[last] = yaml.safe_load(value)
     except (KeyError, IndexError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise DataInvalid(f"--set {override}: the recipe has no such place") from error
+        raise RecipeInvalid(f"--set {override}: the recipe has no such place") from error

@@ -1,4 +1,4 @@
-"""From trained weights to a Bundle: calibrate, choose thresholds, export, measure on the engine that serves, write the card."""
+"""From trained weights to a Bundle: calibrate, choose thresholds, export, measure, write the card."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHOWN_SPLITS = ("val", "test")
 def ship(
     recipe: Recipe, classifier: RadiographClassifier, state: RunState, validation: Split, *, data: Path, folder: Path
 ) -> Bundle:
-    """Write the Bundle of these weights into `folder` (emptied first), with its figures on `val` and, if there is one, `test`."""
+    """Write the Bundle of these weights into `folder` (emptied first), with figures on `val` and, if any, `test`."""
     fields = manifest_fields(recipe, classifier, state, validation)
     # The figures are those of the exported graph on the serving engine, so it is written before they are known.
     bundle = write_bundle(folder, classifier, fields=fields, model_card="")

@@ -1,10 +1,10 @@
-"""Training: the recipe's phases one after another, with a checkpoint each epoch and the best epoch by validation kept."""
+"""Training: the recipe's phases one after another; a checkpoint each epoch, and the best epoch by validation kept."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import DataInvalid
+from core.errors import DataInvalid, TrainingFailed
 from networks.backbones import load_weights
-from networks.classifier import HeadSpec, RadiographClassifier
+from networks.classifier import RANDOM_SEED, HeadSpec, RadiographClassifier
 from trainer.arrays import Images, load_images
 from trainer.batches import Batches, FeatureInputs, ImageInputs, Inputs, Targets
 from trainer.checkpoint import (
+    STATE,
     RunState,
     load_best,
     load_checkpoint,
@@ -28,7 +29,7 @@ from trainer.checkpoint import (
 )
 from trainer.datasets import UNKNOWN, of_split, read_csv, truth
 from trainer.metrics import auc
-from trainer.recipe import Phase, Recipe
+from trainer.recipe import Phase, Recipe, training_part
 
 Report = Callable[[str], None]
 PREDICT_BATCH = 32
@@ -44,7 +45,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run's fixed parts. `deadline` is a time.monotonic() after which no further batch starts; `report` takes lines."""
+    """One run's fixed parts. After `deadline`, a time.monotonic(), no further batch starts; `report` takes lines."""
 
     recipe: Recipe
     folder: Path
@@ -70,17 +71,15 @@ def train(
     """Train in `folder`; the classifier with the best weights, the run's state, and the validation split.
 
     Stops after `max_minutes` at the next batch; a later call with `resume` goes on at the last finished epoch. Raises
-    DataInvalid for unreadable data, weights, or a run that is not there.
+    DataInvalid for unreadable data or weights, TrainingFailed for a run that is not there, is there already, diverges,
+    or had no time for an epoch.
     """
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
-    state = read_state(folder) if resume else RunState(recipe=recipe.model_dump(mode="json"))
-    if state.recipe != recipe.model_dump(mode="json"):
-        raise DataInvalid("the run to resume was started with another recipe")
-    if state.phase == 0 and state.epoch == 0 and (folder / "state.json").exists() and not resume:
-        raise DataInvalid(f"{folder} holds a run already: use --resume, or another --out")
-    folder.mkdir(parents=True, exist_ok=True)
+    state = _start(recipe, folder=folder, resume=resume)
     splits = [load_split(recipe, data=data, split=name, cache=folder.parent / "arrays") for name in ("train", "val")]
     state.train_images = len(splits[0].images.records)
+    if not resume:
+        write_state(folder, state)
     run = Run(recipe, folder, splits[0], splits[1], deadline, report)
     keras.utils.set_random_seed(recipe.seed)
     classifier = build_classifier(recipe)
@@ -90,9 +89,26 @@ def train(
         if not _run_phase(run, classifier, state):
             report("stopped before the recipe's end; --resume goes on")
             break
-    if state.best_score is not None:
-        load_best(folder, classifier)
+    if state.best_score is None:
+        raise TrainingFailed("time ran out before the first epoch was finished; --resume goes on")
+    load_best(folder, state.best, classifier)
     return classifier, state, run.validation
+
+
+def _start(recipe: Recipe, *, folder: Path, resume: bool) -> RunState:
+    """The state to train from. A resumed run may have another version, threshold rule or text, not another training."""
+    if not resume:
+        if (folder / STATE).exists():
+            raise TrainingFailed(f"{folder} holds a run already: use --resume, or another --out")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainingFailed(f"the folder {folder} cannot be made") from error
+        return RunState(recipe=recipe.model_dump(mode="json"))
+    state = read_state(folder)
+    if training_part(state.recipe) != training_part(recipe.model_dump(mode="json")):
+        raise TrainingFailed("the run to resume was started with another recipe")
+    return replace(state, recipe=recipe.model_dump(mode="json"))
 
 
 def build_classifier(recipe: Recipe) -> RadiographClassifier:
@@ -156,9 +172,10 @@ def score(recipe: Recipe, targets: Targets, outputs: dict[str, NDArray[np.float3
 def _run_phase(run: Run, classifier: RadiographClassifier, state: RunState) -> bool:
     """Train the state's phase to its end; False where time ran out before."""
     phase = run.recipe.phases[state.phase]
-    if state.best_score is not None and state.epoch == 0:
-        load_best(run.folder, classifier)
     heads_only = phase.trainable == "heads"
+    if state.best_score is not None and (state.checkpoint is None or heads_only):
+        load_best(run.folder, state.best, classifier)
+    _seed_dropout(classifier, phase=state.phase)
     inputs: Inputs
     validation: NDArray[Any]
     _set_trainable(classifier, heads_only=heads_only)
@@ -212,12 +229,16 @@ class _EpochEnd(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships n
         if self._cut:  # half an epoch is not one: it is run again on resume
             return
         run, state = self._run, self._state
+        if not all(np.isfinite(value) for value in (logs or {}).values()):
+            raise TrainingFailed(f"{self._phase.name} {epoch + 1}: the loss is not finite; lower the learning rate")
         parts = score(run.recipe, run.validation.targets, predict(self.model, self._validation))
         seconds = time.monotonic() - self._began
         self._began = time.monotonic()
         if state.best_score is None or parts["score"] > state.best_score:
             state.best_score, state.best_phase, state.best_epoch = parts["score"], self._phase.name, epoch + 1
-            save_best(run.folder, self._classifier)
+            # Not over the file that the state on disk names: a kill before the next state would leave the two at odds.
+            state.best = f"best-{state.phase}-{epoch + 1}.npz"
+            save_best(run.folder, state.best, self._classifier)
         entry = {"phase": self._phase.name, "epoch": epoch + 1, "seconds": round(seconds, 1), **parts}
         state.history.append({**entry, **{k: round(float(v), 5) for k, v in (logs or {}).items()}})
         state.epoch, state.seconds = epoch + 1, state.seconds + seconds
@@ -228,6 +249,13 @@ class _EpochEnd(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships n
             write_state(run.folder, state)
         shown = " ".join(f"{name} {value:.4f}" for name, value in parts.items() if name != "score")
         run.report(f"{self._phase.name} {epoch + 1}/{self._phase.epochs}: val {shown} ({seconds:.0f} s)")
+
+
+def _seed_dropout(classifier: RadiographClassifier, *, phase: int) -> None:
+    """Dropout draws the same in a phase whether or not phases ran before it in this process."""
+    for layer in classifier.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.seed_generator.state.assign([RANDOM_SEED + phase, 0])
 
 
 def _set_trainable(classifier: RadiographClassifier, *, heads_only: bool) -> None:

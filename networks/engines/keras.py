@@ -58,7 +58,7 @@ def load_explained(bundle: Bundle) -> ExplainedClassifier:
 
 
 def set_threads(threads: int) -> None:
-    """Threads of this process' TensorFlow; without effect once it has run something, as in a test that made two engines."""
+    """Threads of this process' TensorFlow; without effect once it has run something."""
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
