@@ -213,7 +213,7 @@ class Platform:
         """
         self.until(lambda: set(self.states()) <= {JobState.SUCCEEDED}, what="all jobs succeeded", timeout=timeout)
         with self.database.unit_of_work() as session:
-            fences = dict(session.execute(select(Job.id, Job.fence)).tuples().all())
+            fences = {row.id: row.fence for row in session.execute(select(Job.id, Job.fence))}
             results = list(session.execute(select(Prediction.job_id, Prediction.fence, Prediction.preview_key)))
             heatmaps = list(
                 session.execute(
