@@ -73,8 +73,10 @@ def make_database(settings: Settings, *, application_name: str, pool_size: int |
         connect_args={
             "application_name": application_name,
             "connect_timeout": CONNECT_TIMEOUT,
-            # jit: compiling costs more than any statement of ours. tcp_user_timeout: a cut network is noticed in time.
-            "options": f"-c statement_timeout={timeout_ms} -c timezone=UTC -c jit=off "
+            # jit: compiling costs more than any statement of ours. bitmapscan: ours read an index in order and stop at
+            # a limit, where a bitmap reads all first; just after a flood the statistics make it look cheaper.
+            # tcp_user_timeout: a cut network is noticed in time.
+            "options": f"-c statement_timeout={timeout_ms} -c timezone=UTC -c jit=off -c enable_bitmapscan=off "
             "-c idle_in_transaction_session_timeout=60000",
             "keepalives_idle": 10,
             "keepalives_interval": 5,

@@ -85,7 +85,8 @@ class S3Store:
                 # `amt` bounds what is read; urllib3 raises IncompleteRead where the body ends early.
                 return _read(response, limit)
             finally:
-                # Reading on to reuse the connection could cost the rest of a large object: close where cut.
+                # A body read to its end has given its connection back already: this closes only one that was cut,
+                # where reading on to reuse it could cost the rest of a large object.
                 response.close()
                 response.release_conn()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -37,24 +37,31 @@ def live_outputs(session: Session, claims: Collection[tuple[UUID, int]]) -> set[
     return {(job_id, fence) for rows in (won, running) for job_id, fence in rows}
 
 
-def expected_images(session: Session, *, before: datetime) -> Iterator[tuple[UUID, str]]:
-    """Site and SHA-256 of every Image from before `before`, streamed."""
-    rows = session.execute(
-        select(Image.site_id, Image.sha256).where(Image.created_at < before), execution_options={"yield_per": 1000}
-    )
-    yield from ((row.site_id, row.sha256) for row in rows)
+def expected_images(
+    session: Session, *, before: datetime, after: tuple[UUID, str] | None, limit: int
+) -> list[tuple[UUID, str]]:
+    """Site and SHA-256 of Images from before `before`: the next `limit` after `after`, in the order of their keys."""
+    query = select(Image.site_id, Image.sha256).where(Image.created_at < before)
+    if after is not None:
+        query = query.where(tuple_(Image.site_id, Image.sha256) > after)
+    rows = session.execute(query.order_by(Image.site_id, Image.sha256).limit(limit))
+    return [(row.site_id, row.sha256) for row in rows]
 
 
-def expected_outputs(session: Session, *, before: datetime) -> Iterator[str]:
-    """The key of every preview and heatmap of predictions from before `before`, streamed."""
-    options = {"yield_per": 1000}
-    yield from session.scalars(
-        select(Prediction.preview_key).where(Prediction.created_at < before), execution_options=options
+def expected_outputs(
+    session: Session, *, before: datetime, after: UUID | None, limit: int
+) -> list[tuple[UUID, set[str]]]:
+    """The keys of preview and heatmaps of predictions from before `before`, for the next `limit` jobs after `after`."""
+    query = select(Prediction.id, Prediction.job_id, Prediction.preview_key).where(Prediction.created_at < before)
+    if after is not None:
+        query = query.where(Prediction.job_id > after)
+    predictions = session.execute(query.order_by(Prediction.job_id).limit(limit)).all()
+    keys = {row.id: {row.preview_key} for row in predictions}
+    heatmaps = session.execute(
+        select(Finding.prediction_id, Explanation.heatmap_key)
+        .join(Explanation, Explanation.finding_id == Finding.id)
+        .where(Finding.prediction_id.in_(list(keys)))
     )
-    yield from session.scalars(
-        select(Explanation.heatmap_key)
-        .join(Finding, Finding.id == Explanation.finding_id)
-        .join(Prediction, Prediction.id == Finding.prediction_id)
-        .where(Prediction.created_at < before),
-        execution_options=options,
-    )
+    for row in heatmaps:
+        keys[row.prediction_id].add(row.heatmap_key)
+    return [(row.job_id, keys[row.id]) for row in predictions]

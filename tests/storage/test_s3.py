@@ -7,6 +7,7 @@ import time
 
 import pytest
 from pydantic import SecretStr
+from urllib3.connection import HTTPConnection
 
 from core.errors import StoreUnavailable
 from core.settings import Settings
@@ -56,3 +57,22 @@ def test_wrong_credentials(store: S3Store, settings: Settings) -> None:
 def test_missing_bucket(settings: Settings) -> None:
     with pytest.raises(StoreUnavailable):
         make_store(settings).check()
+
+
+@pytest.mark.parametrize(("limit", "reused"), [(None, True), (4001, True), (4000, True), (3999, False)])
+def test_a_connection_is_used_again_unless_its_body_was_cut(
+    store: S3Store, monkeypatch: pytest.MonkeyPatch, limit: int | None, reused: bool
+) -> None:
+    opened = []
+    connect = HTTPConnection.connect
+
+    def counted(connection: HTTPConnection) -> None:
+        opened.append(connection)
+        connect(connection)
+
+    store.put_bytes("a", b"x" * 4000, content_type="text/plain")
+    monkeypatch.setattr(HTTPConnection, "connect", counted)
+    for _ in range(6):
+        assert len(store.get("a", limit=limit)) == min(4000, limit or 4000)
+    # The first may find the connection closed by the server; each that was cut short needs a new one after it.
+    assert len(opened) <= 1 if reused else len(opened) >= 5

@@ -31,20 +31,23 @@ SELECT extract(epoch FROM now() - min(oldest.due_at)) FROM generate_series(-10, 
 
 _SIZE = text("SELECT count(*) FROM (SELECT FROM job LIMIT :limit) AS probe")
 
-# Each part is an index-only scan of a partial index that ends at the limit.
+# Each part reads a partial index, for that is in its order, and ends at the limit.
 _ACTIVE = text("""
 SELECT state, sum(found)::bigint FROM (
     SELECT 'queued' AS state, count(*) AS found FROM (
-        SELECT FROM job WHERE state = 'queued' AND crash_count = 0 LIMIT :limit) AS waiting
+        SELECT FROM job WHERE state = 'queued' AND crash_count = 0
+        ORDER BY priority DESC, created_at, id LIMIT :limit) AS waiting
     UNION ALL
     SELECT 'retry_wait', count(*) FROM (
-        SELECT FROM job WHERE state = 'retry_wait' AND crash_count = 0 LIMIT :limit) AS again
+        SELECT FROM job WHERE state = 'retry_wait' AND crash_count = 0
+        ORDER BY priority, run_after LIMIT :limit) AS again
     UNION ALL
     SELECT suspect.state, count(*) FROM (
-        SELECT state FROM job WHERE state IN ('queued', 'retry_wait') AND crash_count > 0 LIMIT :limit
-        ) AS suspect GROUP BY suspect.state
+        SELECT state FROM job WHERE state IN ('queued', 'retry_wait') AND crash_count > 0
+        ORDER BY run_after LIMIT :limit) AS suspect GROUP BY suspect.state
     UNION ALL
-    SELECT 'running', count(*) FROM (SELECT FROM job WHERE state = 'running' LIMIT :limit) AS running
+    SELECT 'running', count(*) FROM (
+        SELECT FROM job WHERE state = 'running' ORDER BY lease_expires_at LIMIT :limit) AS running
 ) AS part GROUP BY state
 """)
 

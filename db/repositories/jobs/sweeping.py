@@ -53,14 +53,16 @@ SELECT count(*) FROM moved
 """)
 
 # At most `limit` rows are looked at for each part: the number only says how many hints are worth sending.
+# Retries are looked up per priority, as a claim does.
 _DUE = text("""
-SELECT (SELECT count(*) FROM (SELECT FROM job WHERE state = 'queued' AND crash_count = 0
-            AND created_at <= now() - make_interval(secs => :stale_s) LIMIT :limit) AS waiting)
+SELECT (SELECT count(*) FROM (SELECT created_at FROM job WHERE state = 'queued' AND crash_count = 0
+            ORDER BY priority DESC, created_at, id LIMIT :limit) AS waiting
+            WHERE created_at <= now() - make_interval(secs => :stale_s))
      + (SELECT count(*) FROM (SELECT FROM generate_series(-10, 10) AS level, LATERAL (SELECT FROM job
             WHERE state = 'retry_wait' AND crash_count = 0 AND priority = level AND run_after <= now()
-            LIMIT :limit) AS found LIMIT :limit) AS again)
+            ORDER BY run_after LIMIT :limit) AS found LIMIT :limit) AS again)
      + (SELECT count(*) FROM (SELECT FROM job WHERE state IN ('queued', 'retry_wait') AND crash_count > 0
-            AND run_after <= now() LIMIT :limit) AS suspect)
+            AND run_after <= now() ORDER BY run_after LIMIT :limit) AS suspect)
 """)
 
 
