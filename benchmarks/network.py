@@ -1,57 +1,120 @@
-"""The engine's ceiling, and what Grad-CAM costs on top of a prediction."""
+"""The engines' ceiling, and what Grad-CAM costs on top of a prediction.
+
+`python -m benchmarks.network BUNDLE TENSORS SECONDS` measures the `tensorflow` engine in a process of its own, as
+JSON: TensorFlow's threads and memory are not this process's.
+"""
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
+from benchmarks.timing import alternating
+from core.settings import limit_threads
 from core.vocabulary import EngineName
+from imaging.decode import decode
 from networks.bundle import SERVING_GRAPH, Bundle
 from networks.engines import make_engine
 from networks.engines.onnx import session_options
 
-
-def milliseconds(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return 1000 * (time.perf_counter() - started)
+BATCHES = (1, 8)
 
 
-def ceiling(bundle: Bundle, *, rounds: int) -> dict[str, float]:
-    """Images per second of each installed engine, batches of one and eight, one thread."""
-    size, measured = bundle.preprocessing.size, {}
-    for name in EngineName:
-        engine = make_engine(name, bundle, threads=1)
-        for count in (1, 8):
-            batch = np.zeros((count, size, size, 1), np.uint8)
-            engine.warm_up([count])
-            measured[f"{name}_b{count}"] = (
-                1000
-                * count
-                / statistics.median(
-                    milliseconds(lambda engine=engine, batch=batch: engine.run(batch)) for _ in range(rounds)
-                )
-            )
+def tensors(bundle: Bundle, files: Mapping[str, bytes]) -> NDArray[np.uint8]:
+    """Real radiographs as the network takes them, (n, size, size, 1) uint8."""
+    preprocessing = bundle.preprocessing
+    decoded = [decode(data, longest_side=preprocessing.source_longest_side) for data in files.values()]
+    return np.stack([preprocessing.apply(one.pixels)[0] for one in decoded])
+
+
+def batch_of(images: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(np.resize(images, (count, *images.shape[1:])))
+
+
+def onnx_grad_cam(bundle: Bundle, images: NDArray[np.uint8], *, seconds: float) -> dict[str, Any]:
+    """The serving graph against the same graph cut off at `probabilities`; both as sessions of the engine's options."""
+    import onnx  # noqa: PLC0415 - this measurement only
+
+    graph = onnx.load(str(bundle.file(SERVING_GRAPH)))
+    cut = onnx.utils.Extractor(graph).extract_model([graph.graph.input[0].name], ["probabilities"])
+    plain = onnxruntime.InferenceSession(
+        cut.SerializeToString(), session_options(threads=1), providers=["CPUExecutionProvider"]
+    )
+    if [output.name for output in plain.get_outputs()] != ["probabilities"]:
+        raise RuntimeError("the graph was not cut")
+    engine = make_engine(EngineName.ONNXRUNTIME, bundle, threads=1)
+    name = plain.get_inputs()[0].name
+
+    def compared(batch: NDArray[np.uint8]) -> dict[str, float]:
+        return alternating(
+            {"prediction": lambda: plain.run(None, {name: batch}), "with_grad_cam": lambda: engine.run(batch)},
+            seconds=seconds,
+        )
+
+    return {f"b{count}": summary(compared(batch_of(images, count)), count) for count in BATCHES}
+
+
+def keras_grad_cam(bundle: Bundle, images: NDArray[np.uint8], *, seconds: float) -> dict[str, Any]:
+    """One tf.function for the prediction alone, the engine for both; and Keras' predict and the textbook's tape."""
+    import keras  # noqa: PLC0415 - loads TensorFlow
+    import tensorflow as tf  # noqa: PLC0415
+
+    from networks.bundle import KERAS_MODEL  # noqa: PLC0415
+    from networks.classifier import FEATURES  # noqa: PLC0415
+
+    engine = make_engine(EngineName.TENSORFLOW, bundle, threads=1)
+    classifier = keras.models.load_model(bundle.file(KERAS_MODEL), compile=False)
+    size = bundle.preprocessing.size
+    predict = tf.function(
+        lambda image: classifier(image, training=False),
+        input_signature=[tf.TensorSpec((None, size, size, 1), tf.uint8)],
+    )
+    explained = keras.Model(classifier.inputs, [classifier.get_layer(FEATURES).output, classifier.outputs])
+
+    def prediction(batch: NDArray[np.uint8]) -> None:
+        for output in tf.nest.flatten(predict(tf.convert_to_tensor(batch))):
+            output.numpy()
+
+    def textbook(batch: NDArray[np.uint8]) -> None:
+        classifier.predict(batch, verbose=0)
+        with tf.GradientTape() as tape:
+            features, heads = explained(tf.convert_to_tensor(batch), training=False)
+            score = tf.nest.flatten(heads)[0][:, 0]
+        weights = tf.reduce_mean(tape.gradient(score, features), axis=(1, 2), keepdims=True)
+        tf.nn.relu(tf.reduce_sum(features * weights, axis=-1)).numpy()
+
+    measured: dict[str, Any] = {}
+    for count in BATCHES:
+        batch = batch_of(images, count)
+        pair = {"prediction": lambda: prediction(batch), "with_grad_cam": lambda: engine.run(batch)}  # noqa: B023
+        measured[f"b{count}"] = summary(alternating(pair, seconds=seconds), count)
+    one = batch_of(images, 1)
+    measured["textbook_b1_ms"] = alternating({"textbook": lambda: textbook(one)}, seconds=seconds / 4)["textbook"]
     return measured
 
 
-def grad_cam(bundle: Bundle, *, rounds: int) -> dict[str, float]:
-    """The same graph and batch, with all outputs and with probabilities only, alternating; medians in ms."""
-    session = onnxruntime.InferenceSession(
-        str(bundle.file(SERVING_GRAPH)), session_options(threads=1), providers=["CPUExecutionProvider"]
-    )
-    # ONNX Runtime computes only what the asked outputs need when the graph is pruned to them; asking for fewer outputs
-    # prunes at run time.
-    size = bundle.preprocessing.size
-    batch = {session.get_inputs()[0].name: np.random.default_rng(0).integers(0, 255, (8, size, size, 1), np.uint8)}
-    plain, explained = [], []
-    for _ in range(rounds + 3):
-        plain.append(milliseconds(lambda: session.run(["probabilities"], batch)))
-        explained.append(milliseconds(lambda: session.run(["probabilities", "class_activations"], batch)))
-    one, both = statistics.median(plain[3:]), statistics.median(explained[3:])
-    return {"prediction_ms": one, "prediction_and_grad_cam_ms": both, "ratio": both / one}
+def summary(medians: dict[str, float], count: int) -> dict[str, float]:
+    """Medians in ms, their ratio, and images per second with Grad-CAM."""
+    plain, both = medians["prediction"], medians["with_grad_cam"]
+    return {
+        "prediction_ms": round(plain, 3),
+        "prediction_and_grad_cam_ms": round(both, 3),
+        "ratio": round(both / plain, 4),
+        "images_per_s": round(1000 * count / both, 1),
+    }
+
+
+def main(bundle: str, images: str, seconds: str) -> None:
+    limit_threads(1)
+    json.dump(keras_grad_cam(Bundle.load(Path(bundle)), np.load(images), seconds=float(seconds)), sys.stdout)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

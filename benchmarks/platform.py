@@ -1,155 +1,169 @@
-"""Real processes: the ideal worker, the worker alone, the whole platform over HTTP, and the naive baseline."""
+"""The platform under measurement: real servers in a temporary folder, one inference worker, one API process."""
 
 from __future__ import annotations
 
-import socket
-import statistics
+import hashlib
+import os
+import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
-import httpx2
+from pydantic import SecretStr
 from sqlalchemy import text
 
-from core.settings import Settings, inherited_environment
-from core.vocabulary import JobState, Scope
+from benchmarks.inputs import COLUMNS, ROWS, Source
+from benchmarks.processes import ROOT, running, until
+from core.queue import hint_inference, make_celery
+from core.settings import Settings
+from core.vocabulary import Scope
+from db.repositories import images, jobs
 from db.repositories.sites import create_site, issue_key
-from db.session import Database
+from db.session import Database, make_database
+from lucency.embedded import EmbeddedServers
 from lucency.environment import environment_of
-from storage.store import ObjectStore
-from tests.worker.factories import ROOT, add_job, states, until, worker
+from storage.s3 import make_store
+from storage.store import ObjectStore, image_key
+from trainer.publishing import publish
 
 
-def ideal(bundle: Path, inputs: Path, *, count: int, processes: int) -> float:
-    """Images per second of `processes` bare loops that start together."""
-    command = [sys.executable, "-m", "benchmarks.ideal", str(bundle), str(inputs), str(count // processes)]
-    loops = [
-        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(processes)
-    ]
-    for loop in loops:
-        assert loop.stdout is not None
-        assert loop.stdout.readline() == "ready\n"
-    for loop in loops:
-        assert loop.stdin is not None
-        loop.stdin.write("go\n")
-        loop.stdin.flush()
-    seconds = max(float(loop.communicate()[0]) for loop in loops)
-    return count // processes * processes / seconds
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Everything that the measurements share. `environment` is for child processes."""
 
+    settings: Settings
+    environment: Mapping[str, str]
+    database: Database
+    store: ObjectStore
+    site: UUID
+    api_key: str
+    folder: Path
 
-def worker_alone(
-    settings: Settings, database: Database, store: ObjectStore, files: list[bytes], *, count: int, logs: Path
-) -> float:
-    """Jobs per second on a prepared backlog, from its first claim to its last finish."""
-    with database.unit_of_work() as session:
-        site = create_site(session, f"backlog-{time.monotonic_ns()}").id
-    for number in range(count):
-        add_job(database, store, site, content=files[number % len(files)])
-    with worker(settings, logs, name="bench"):
-        from core.queue import hint_inference, make_celery  # noqa: PLC0415 - broker only here
+    def add_images(self, sources: Sequence[Source], count: int, *, first: int) -> list[UUID]:
+        """`count` variants of `sources`, in the store and as Images."""
+        added = []
+        for number in range(first, first + count):
+            source = sources[number % len(sources)]
+            data = b"".join(source.variant(number))
+            sha256 = hashlib.sha256(data).hexdigest()
+            self.store.put_bytes(image_key(self.site, sha256), data, content_type=source.kind.content_type)
+            with self.database.unit_of_work() as session:
+                image = images.add(
+                    session,
+                    site_id=self.site,
+                    sha256=sha256,
+                    size_bytes=len(data),
+                    media_kind=source.kind,
+                    rows=ROWS,
+                    columns=COLUMNS,
+                    bits_stored=8,
+                )
+                added.append(image.id)
+        return added
 
-        until(lambda: workers_ready(database) >= settings.worker_concurrency)
-        celery = make_celery(settings)
-        for _ in range(2 * settings.worker_concurrency):
+    def add_jobs(self, image_ids: Sequence[UUID]) -> list[UUID]:
+        """A queued job for each; nobody is told."""
+        added = []
+        with self.database.unit_of_work() as session:
+            for image_id in image_ids:
+                submission = jobs.submit(
+                    session, site_id=self.site, image_id=image_id, request_hash=uuid4().hex, explain=["fracture"]
+                )
+                added.append(submission.job.id)
+        return added
+
+    def hint(self) -> None:
+        """As many hints as there are worker children."""
+        celery = make_celery(self.settings)
+        for _ in range(self.settings.worker_concurrency):
             hint_inference(celery)
-        until(lambda: set(states(database)) <= {JobState.SUCCEEDED, JobState.FAILED}, timeout=600)
-    with database.unit_of_work() as session:
-        done, seconds = session.execute(
-            text(
-                "SELECT count(*), extract(epoch FROM max(finished_at) - min(started_at)) FROM job "
-                "WHERE site_id = :site AND state = 'succeeded'"
-            ),
-            {"site": site},
-        ).one()
-    assert done == count, f"{done} of {count} jobs succeeded"
-    return count / float(seconds)
+        celery.close()
 
+    def unfinished(self) -> int:
+        with self.database.unit_of_work() as session:
+            query = text("SELECT count(*) FROM job WHERE state IN ('queued', 'running', 'retry_wait')")
+            return int(session.scalar(query) or 0)
 
-def workers_ready(database: Database) -> int:
-    with database.unit_of_work() as session:
-        return int(session.scalar(text("SELECT count(*) FROM worker WHERE state = 'ready'")) or 0)
+    def rate(self, job_ids: Sequence[UUID]) -> float:
+        """Jobs per second from the first claim to the last finish. Raises RuntimeError unless all succeeded."""
+        with self.database.unit_of_work() as session:
+            done, seconds = session.execute(
+                text(
+                    "SELECT count(*) FILTER (WHERE state = 'succeeded'), "
+                    "extract(epoch FROM max(finished_at) - min(started_at)) FROM job WHERE id = ANY(:ids)"
+                ),
+                {"ids": list(job_ids)},
+            ).one()
+        if done != len(job_ids):
+            raise RuntimeError(f"{done} of {len(job_ids)} jobs succeeded")
+        return len(job_ids) / float(seconds)
+
+    def phases_ms(self, job_ids: Sequence[UUID]) -> dict[str, float]:
+        """The median of each phase that the worker noted."""
+        with self.database.unit_of_work() as session:
+            rows = session.execute(
+                text(
+                    "SELECT phase.key, percentile_cont(0.5) WITHIN GROUP (ORDER BY phase.value::float8) "
+                    "FROM prediction CROSS JOIN LATERAL jsonb_each_text(timings_ms) AS phase "
+                    "WHERE job_id = ANY(:ids) GROUP BY 1"
+                ),
+                {"ids": list(job_ids)},
+            ).all()
+        return {name: round(value, 2) for name, value in rows}
+
+    def workers_ready(self) -> list[int]:
+        """The ids of the worker's processes that are ready."""
+        with self.database.unit_of_work() as session:
+            return [int(pid) for pid in session.scalars(text("SELECT pid FROM worker WHERE state = 'ready'"))]
+
+    @contextmanager
+    def worker(self) -> Iterator[float]:
+        """An inference worker with all its children ready; the seconds from its start to that."""
+        with self.database.unit_of_work() as session:
+            session.execute(text("DELETE FROM worker"))
+        command = ["-m", "celery", "-A", "worker.app", "worker", "-Q", "inference", "-l", "WARNING"]
+        command += ["-n", f"benchmark-{uuid4().hex[:8]}@%h", "-c", str(self.settings.worker_concurrency)]
+        log, started = self.folder / "worker.log", time.monotonic()
+        with running(command, environment=self.environment, log=log, number=signal.SIGTERM) as process:
+            until(
+                lambda: len(self.workers_ready()) >= self.settings.worker_concurrency,
+                what="the worker is ready",
+                process=process,
+                log=log,
+                timeout=120,
+            )
+            yield time.monotonic() - started
 
 
 @contextmanager
-def server(target: str, environment: dict[str, str], log: Path, *options: str) -> Iterator[str]:
-    """A uvicorn process; yields its address once it listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", target, "--port", str(port), "--log-level", "warning", *options],
-            cwd=ROOT,
-            env=environment,
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        until(lambda: _listens(port), timeout=120)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
+def platform(folder: Path, bundle: Path, *, inherited: Mapping[str, str]) -> Iterator[Platform]:
+    """Servers, schema, Bundle, site and key, in `folder`; all of it durable, as `lucency up` has it."""
+    with EmbeddedServers(folder / "servers") as servers:
+        settings = settings_of(servers, folder)
+        environment = dict(inherited) | environment_of(settings)
+        lucency = str(Path(sys.executable).parent / "lucency")
+        subprocess.run([lucency, "db", "migrate"], cwd=ROOT, env=environment, check=True, capture_output=True)
+        database, store = make_database(settings, application_name="benchmarks"), make_store(settings)
+        store.ensure()
+        publish(bundle, database=database, store=store, activate=True)
+        with database.unit_of_work() as session:
+            site = create_site(session, "Benchmark").id
+            _, key = issue_key(session, site_id=site, name="benchmark", scopes=list(Scope))
+        try:
+            yield Platform(settings, environment, database, store, site, key, folder)
+        finally:
+            database.dispose()
 
 
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def load(address: str, files: list[bytes], *, clients: int, seconds: float, key: str | None) -> dict[str, float]:
-    """Keep-alive clients that each send the next file when the answer is there: requests per second, p50 in s.
-
-    With a key: submit with `Prefer: wait`, then fetch the overlay. Without: the naive endpoint, which answers with it.
-    """
-    latencies: list[float] = []
-    end = time.monotonic() + seconds
-
-    def one(number: int) -> None:
-        with httpx2.Client(base_url=address, timeout=120) as client:
-            turn = number
-            while time.monotonic() < end:
-                started = time.monotonic()
-                upload = {"file": ("image", files[turn % len(files)])}
-                if key is None:
-                    client.post("/predict", files=upload).raise_for_status()
-                else:
-                    _submit(client, upload, key)
-                latencies.append(time.monotonic() - started)
-                turn += clients
-
-    began = time.monotonic()
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if not latencies:
-        raise RuntimeError("no request was answered")
-    return {"per_second": len(latencies) / (time.monotonic() - began), "p50_s": statistics.median(latencies)}
-
-
-def _submit(client: httpx2.Client, upload: dict[str, tuple[str, bytes]], key: str) -> None:
-    headers = {"Authorization": f"Bearer {key}"}
-    answer = client.post("/v1/jobs", files=upload, headers={**headers, "Prefer": "wait=30"})
-    answer.raise_for_status()
-    job = answer.json()["id"]
-    overlay = client.get(f"/v1/jobs/{job}/explanations/fracture.png", headers=headers)
-    overlay.raise_for_status()
-
-
-def api_environment(settings: Settings) -> dict[str, str]:
-    return inherited_environment() | environment_of(settings)
-
-
-def site_key(database: Database) -> str:
-    with database.unit_of_work() as session:
-        site: UUID = create_site(session, "benchmark").id
-        _, presented = issue_key(session, site_id=site, name="benchmark", scopes=list(Scope))
-    return presented
+def settings_of(servers: EmbeddedServers, folder: Path) -> Settings:
+    plain: dict[str, object] = {
+        name.removeprefix("LUCENCY_").lower(): value for name, value in servers.settings().items()
+    }
+    for name in ("database_url", "broker_url", "s3_secret_key"):
+        plain[name] = SecretStr(str(plain[name]))
+    return Settings(home=folder / "home", worker_concurrency=os.cpu_count() or 1, **plain)  # type: ignore[arg-type]
