@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
+from core.errors import ObjectMissing
 from core.logs import logger
 from core.settings import Settings
 from db.repositories import jobs, orphans
@@ -89,16 +90,56 @@ def _remove_outputs(database: Database, store: ObjectStore, oldest: datetime) ->
 
 
 def _count_missing(database: Database, store: ObjectStore, oldest: datetime) -> int:
-    """Objects that rows name and that are gone: logged, for there is nothing to repair them from."""
-    # Rows first: what is made in between is then in the listing.
-    with database.unit_of_work() as session:
-        wanted = {image_key(*image) for image in orphans.expected_images(session, before=oldest)}
-        wanted.update(orphans.expected_outputs(session, before=oldest))
-    for prefix in ("in/", "out/"):
-        wanted.difference_update(entry.key for entry in store.list(prefix))
-    for key in sorted(wanted):
-        log.error("object_missing", key=key)
-    return len(wanted)
+    """Objects that rows name and that are gone: logged, for there is nothing to repair them from.
+
+    Rows and listing are read side by side, both in the order of their keys, so that a page of each is all that is held.
+    """
+    missing = 0
+    for prefix, expected in (
+        ("in/", _expected_inputs(database, oldest)),
+        ("out/", _expected_outputs(database, oldest)),
+    ):
+        for key in _absent(expected, (entry.key for entry in store.list(prefix))):
+            try:
+                # The listing may have passed the place before the object was put (again).
+                store.stat(key)
+            except ObjectMissing:
+                missing += 1
+                log.error("object_missing", key=key)
+    return missing
+
+
+def _expected_inputs(database: Database, oldest: datetime) -> Iterator[str]:
+    after: tuple[UUID, str] | None = None
+    while True:
+        with database.unit_of_work() as session:
+            page = orphans.expected_images(session, before=oldest, after=after, limit=PAGE)
+        yield from (image_key(*image) for image in page)
+        if len(page) < PAGE:
+            return
+        after = page[-1]
+
+
+def _expected_outputs(database: Database, oldest: datetime) -> Iterator[str]:
+    after: UUID | None = None
+    while True:
+        with database.unit_of_work() as session:
+            page = orphans.expected_outputs(session, before=oldest, after=after, limit=PAGE)
+        for _, keys in page:
+            yield from sorted(keys)
+        if len(page) < PAGE:
+            return
+        after = page[-1][0]
+
+
+def _absent(expected: Iterator[str], listed: Iterator[str]) -> Iterator[str]:
+    """Those of `expected` that are not in `listed`; both ascend."""
+    here = next(listed, None)
+    for key in expected:
+        while here is not None and here < key:
+            here = next(listed, None)
+        if here != key:
+            yield key
 
 
 def _old(entries: Iterable[StoredObject], oldest: datetime) -> Iterator[StoredObject]:

@@ -96,6 +96,12 @@ def _verified(folder: Path, digest: str) -> Bundle:
     return bundle
 
 
+def _require_region_head(bundle: Bundle) -> None:
+    """A Prediction has a region: a network of another task is refused here, before any job is claimed for it."""
+    if bundle.region_head is None:
+        raise BundleInvalid(f"{bundle.manifest.name} {bundle.manifest.version} has no region head, so it cannot serve")
+
+
 class Models:
     """The model in use. `load` replaces it; the one before is freed when its last batch is done."""
 
@@ -112,6 +118,7 @@ class Models:
         """Fetch, load and warm. Raises BundleInvalid, StoreUnavailable, EngineFailed; then `current` is unchanged."""
         started = time.perf_counter()
         bundle = self._cache.fetch(digest)
+        _require_region_head(bundle)
         engine = make_engine(self._settings.engine, bundle, threads=self._settings.engine_threads)
         engine.warm_up(sorted({1, self._settings.claim_batch}))
         self.current = LoadedModel(version_id, bundle, engine)
