@@ -29,7 +29,8 @@ def test_site_and_key(settings_env: dict[str, str], database: Database) -> None:
     assert key.returncode == 0
     with database.unit_of_work() as session:
         principal = sites.authenticate(session, key.stdout.rstrip("\n"))
-    assert (principal.site_id, principal.scopes) == (UUID(made.stdout.strip()), {Scope.READ, Scope.SUBMIT})
+    assert principal.site_id == UUID(made.stdout.strip())
+    assert principal.scopes == frozenset({Scope.READ, Scope.SUBMIT})
     wrong = db(settings_env, "key", "--site", "Clinic", "--scope", "root")
     assert (wrong.returncode, wrong.stdout) == (2, "")
 

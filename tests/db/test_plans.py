@@ -125,11 +125,12 @@ def test_a_claim_just_after_a_flood(database: Database, site: UUID) -> None:
         plan = Explained(session, claims._CLAIM, **CLAIM)
         assert not plan.scans_whole_table()
         assert plan.rows <= 5 * LIMIT
-        for statement, values in (
+        asked: list[tuple[TextClause, dict[str, Any]]] = [
             (limits._ACTIVE_SITE, {"site_id": site, "limit": 1000}),
             (limits._ACTIVE_ALL, {"limit": 1000}),
             (sweeping._DUE, {"stale_s": 0.0, "limit": 1000}),
-        ):
+        ]
+        for statement, values in asked:
             assert Explained(session, statement, **values).rows <= 1000
         session.rollback()
 
@@ -154,7 +155,7 @@ def test_a_suspect_is_found_without_reading_the_queue(large: Database) -> None:
 
 def test_everything_asked_often_stays_in_an_index(large: Database, site: UUID) -> None:
     crashed = {"code": "c", "detail": "d"}
-    asked = {
+    asked: dict[str, tuple[TextClause, dict[str, Any]]] = {
         "ix_job_lease": (sweeping._RECOVER, {"max_crashes": 3, "limit": 1000, **crashed}),
         "ix_job_deadline": (sweeping._EXPIRE, {"limit": 1000, **crashed}),
         "ix_job_site_active": (limits._ACTIVE_SITE, {"site_id": site, "limit": 1000}),
