@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +18,13 @@ from core.settings import Settings
 from core.vocabulary import JobState
 from db.repositories import jobs
 from db.session import Database
+from networks.bundle import MANIFEST_NAME, Bundle
 from networks.engines import EngineOutput
 from reports.heatmap import decode_heatmap
 from storage.s3 import S3Store
 from tests.data import encoded, generated_radiograph
-from tests.worker.factories import QUICK, add_job, job, publish, states
+from tests.worker.factories import QUICK, add_job, job, publish, states, until
+from tests.worker.proxy import Forwarder
 from worker.runtime import InferenceRuntime
 from worker.stopping import StopFlag
 
@@ -185,3 +189,75 @@ def test_stale_result_is_refused_and_its_objects_removed(
     drain(runtime)
     assert job(database, job_id).state == JobState.RUNNING
     assert list(store.list(f"out/{job_id}/")) == []
+
+
+def another_version(bundle: Path, folder: Path) -> Path:
+    """The same network under another version: another digest."""
+    shutil.copytree(bundle, folder)
+    manifest = json.loads((folder / MANIFEST_NAME).read_text())
+    (folder / MANIFEST_NAME).write_text(json.dumps({**manifest, "version": "9.9.9"}))
+    return folder
+
+
+def test_another_model_is_taken_between_batches(
+    runtime: InferenceRuntime, database: Database, store: S3Store, site: UUID, bundle: Path, tmp_path: Path
+) -> None:
+    before = runtime.claimer.models.current
+    assert before is not None
+    second = another_version(bundle, tmp_path / "second")
+
+    def act(_batch: np.ndarray, output: EngineOutput) -> EngineOutput:
+        if runtime.claimer.models.current is not None and len(engine.batches) == 1:
+            publish(database, store, second)
+        return output
+
+    engine = alter(runtime, act)
+    made = [add_job(database, store, site, seed=seed) for seed in range(20)]
+    drain(runtime)
+    assert states(database) == {JobState.SUCCEEDED: 20}
+    with database.unit_of_work() as session:
+        versions = [jobs.result(session, site_id=site, job_id=job_id).model_version.version for job_id in made]
+    old = before.bundle.manifest.version
+    assert set(versions) == {old, "9.9.9"}
+    # In order of age: once the new one serves, the old one does not come back.
+    assert versions == sorted(versions, key=lambda version: version == "9.9.9")
+    assert runtime.claimer.models.digest == Bundle.load(second).digest
+
+
+@pytest.mark.parametrize("phase", ["fetch", "store"])
+def test_a_store_that_is_away_is_waited_for(
+    settings: Settings, database: Database, store: S3Store, site: UUID, bundle: Path, phase: str
+) -> None:
+    publish(database, store, bundle)
+    forwarder = Forwarder(settings.s3_endpoint)
+    forwarder.open()
+    quick = settings.model_copy(update={**QUICK, "s3_endpoint": forwarder.endpoint, "s3_timeout": 2.0})
+    runtime = InferenceRuntime(quick, stopping=StopFlag())
+    runtime.start()
+    try:
+
+        def act(_batch: np.ndarray, output: EngineOutput) -> EngineOutput:
+            if phase == "store" and len(engine.batches) == 1:
+                forwarder.close()
+            return output
+
+        engine = alter(runtime, act)
+        job_id = add_job(database, store, site)
+        if phase == "fetch":
+            forwarder.close()
+        drain(runtime)
+        row = job(database, job_id)
+        assert (row.state, row.error_code) == (JobState.RETRY_WAIT, "store_unavailable")
+        forwarder.open()
+
+        def succeeded() -> bool:
+            drain(runtime)
+            return job(database, job_id).state == JobState.SUCCEEDED
+
+        until(succeeded)
+        row = job(database, job_id)
+        assert row.fence > 1
+        assert {entry.key.split("/")[2] for entry in store.list(f"out/{job_id}/")} == {str(row.fence)}
+    finally:
+        forwarder.close()
+        runtime.close()
