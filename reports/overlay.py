@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ImageInvalid
-from reports.heatmap import Window, decode_heatmap, project
+from imaging.projection import Window, project
+from reports.heatmap import decode_heatmap
 
 # A smaller radiograph is enlarged to this before anything is drawn, so that text stays readable.
 SHORTEST_LONG_SIDE = 512
@@ -46,8 +47,7 @@ def draw_overlay(  # noqa: PLR0913 - how a picture looks has many independent si
     """An RGB PNG: the preview with the heatmap at `opacity`, boxes, a caption above and a colour bar beside it.
 
     `regions` have x, y, width, height and perhaps score, in pixels of the full-size image (`rows` × `columns`; by
-    default
-    those of the preview). Raises ImageInvalid where the preview or the heatmap is damaged.
+    default those of the preview). Raises ImageInvalid where the preview or the heatmap is damaged.
     """
     grey = _grey(preview)
     full_rows, full_columns = rows or grey.shape[0], columns or grey.shape[1]
@@ -63,6 +63,12 @@ def draw_overlay(  # noqa: PLR0913 - how a picture looks has many independent si
     if caption:
         picture = np.vstack([_caption(caption, picture.shape[1]), picture])
     _, png = cv2.imencode(".png", picture)
+    return png.tobytes()
+
+
+def draw_radiograph(preview: bytes) -> bytes:
+    """The preview alone, as an 8-bit grey PNG. Raises ImageInvalid where it is damaged."""
+    _, png = cv2.imencode(".png", _grey(preview))
     return png.tobytes()
 
 
