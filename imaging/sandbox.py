@@ -1,11 +1,10 @@
 """Decoding in child processes under limits: what a hostile file can do ends with the child.
 
-The children are plain subprocesses of `python -m imaging.sandbox`, which stay and answer one request after the
-other over
-their standard streams (docs/decisions/0001-decoders-are-subprocesses.md).
+The children are plain subprocesses of `python -m imaging.sandbox`, which stay and answer one request after the other
+over their standard streams (docs/decisions/0001-decoders-are-subprocesses.md).
 
-Request: `longest_side`, `timeout_s`, length of the file; the file. Answer: length of a JSON head, length of the
-pixels; both.
+Request: `longest_side`, `timeout_s`, length of the file; the file. Answer: length of a JSON head, length of the pixels;
+both.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ import numpy as np
 from core.errors import DecodeFailed, InputRejected, LucencyError
 from core.settings import inherited_environment
 from core.vocabulary import MediaKind
+from imaging.header import Limits
 from imaging.radiograph import Radiograph
 
 REQUEST = struct.Struct(">IdQ")
@@ -51,10 +51,10 @@ def error_classes() -> dict[str, type[LucencyError]]:
 class _Child:
     """One decoder process. Used by one thread at a time."""
 
-    def __init__(self, *, memory_bytes: int) -> None:
+    def __init__(self, *, memory_bytes: int, limits: Limits) -> None:
         environment = inherited_environment()
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "imaging.sandbox", str(memory_bytes)],
+            [sys.executable, "-P", "-m", "imaging.sandbox", str(memory_bytes), json.dumps(asdict(limits))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/",
             env={name: environment[name] for name in PASSED_ON if name in environment}
             | ONE_THREAD
@@ -116,10 +116,11 @@ class DecoderPool:
     """`size` decoder processes, started when first needed.
 
     `memory_bytes` bounds each one's whole address space (RLIMIT_AS), `timeout_s` the wall clock and the CPU of each
-    decode. Thread-safe. Make it after a fork, not before.
+    decode, `limits` what a file may ask for. Thread-safe. Make it after a fork, not before.
     """
 
-    def __init__(self, *, size: int, memory_bytes: int, timeout_s: float) -> None:
+    def __init__(self, *, size: int, memory_bytes: int, timeout_s: float, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
         self._memory_bytes = memory_bytes
         self._timeout_s = timeout_s
         self._size = size
@@ -138,7 +139,7 @@ class DecoderPool:
         try:
             if self._closed:
                 raise DecodeFailed("The decoders are shut down")
-            child = child or _Child(memory_bytes=self._memory_bytes)
+            child = child or self._new_child()
             if not child.warm:
                 # Loading the codecs is not the image's time.
                 child.ask(b"", longest_side=1, timeout_s=self._timeout_s)
@@ -153,10 +154,13 @@ class DecoderPool:
             self._free.put(child)
         return _radiograph(head, pixels)
 
+    def _new_child(self) -> _Child:
+        return _Child(memory_bytes=self._memory_bytes, limits=self._limits)
+
     def warm_up(self) -> None:
         """Start all children and wait until each has loaded its codecs."""
         taken = [self._free.get() for _ in range(self._size)]
-        for child in [kept or _Child(memory_bytes=self._memory_bytes) for kept in taken]:
+        for child in [kept or self._new_child() for kept in taken]:
             try:
                 child.ask(b"", longest_side=1, timeout_s=self._timeout_s)
             except DecodeFailed:
@@ -193,12 +197,12 @@ def _radiograph(head: dict[str, object], pixels: bytes) -> Radiograph:
     return Radiograph(pixels=array, **head)  # type: ignore[arg-type]
 
 
-def answer_for(data: bytes, *, longest_side: int) -> tuple[dict[str, object], bytes]:
+def answer_for(data: bytes, *, longest_side: int, limits: Limits) -> tuple[dict[str, object], bytes]:
     """The child's answer to one request: the fields and pixels of the Radiograph, or a code and a detail."""
     from imaging.decode import decode  # noqa: PLC0415 - codecs are loaded in the child only
 
     try:
-        radiograph = decode(data, longest_side=longest_side)
+        radiograph = decode(data, longest_side=longest_side, limits=limits)
     except LucencyError as error:
         return {"code": error.code, "detail": error.detail}, b""
     fields = {name: value for name, value in asdict(radiograph).items() if name != "pixels"}
@@ -208,4 +212,4 @@ def answer_for(data: bytes, *, longest_side: int) -> tuple[dict[str, object], by
 if __name__ == "__main__":
     from imaging.sandbox_child import main
 
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), Limits(**json.loads(sys.argv[2])))

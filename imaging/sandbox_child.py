@@ -11,6 +11,7 @@ import threading
 import time
 from typing import BinaryIO
 
+from imaging.header import Limits
 from imaging.sandbox import ANSWER, REQUEST, answer_for
 
 OPEN_FILES = 64
@@ -41,7 +42,7 @@ def _end_with(parent: int) -> None:
     os._exit(0)
 
 
-def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+def serve(requests: BinaryIO, answers: BinaryIO, *, limits: Limits) -> None:
     """Answer requests until the stream ends."""
     while len(head := requests.read(REQUEST.size)) == REQUEST.size:
         longest_side, timeout_s, length = REQUEST.unpack(head)
@@ -49,18 +50,18 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         data = requests.read(length)
         if len(data) < length:
             return
-        fields, pixels = answer_for(data, longest_side=longest_side)
+        fields, pixels = answer_for(data, longest_side=longest_side, limits=limits)
         text = json.dumps(fields).encode()
         answers.write(ANSWER.pack(len(text), len(pixels)) + text)
         answers.write(pixels)
         answers.flush()
 
 
-def main(memory_bytes: int) -> None:
+def main(memory_bytes: int, limits: Limits) -> None:
     """Serve standard input. Libraries that print do so into standard error, which nobody reads."""
     parent = os.getppid()
     limit(memory_bytes)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    serve(sys.stdin.buffer, answers)
+    serve(sys.stdin.buffer, answers, limits=limits)

@@ -7,6 +7,7 @@ from core.logs import logger
 from core.queue import HARD_TIME_LIMIT
 from core.settings import Settings
 from db.session import Database, make_database
+from imaging.header import Limits
 from imaging.sandbox import DecoderPool
 from storage.s3 import make_store
 from worker.activity import Activity
@@ -37,7 +38,10 @@ class InferenceRuntime:
         self._own: Database = make_database(settings, application_name="worker heartbeat", pool_size=1)
         store = make_store(settings)
         self._decoders = DecoderPool(
-            size=settings.decoders, memory_bytes=settings.decode_memory, timeout_s=settings.decode_timeout
+            size=settings.decoders,
+            memory_bytes=settings.decode_memory,
+            timeout_s=settings.decode_timeout,
+            limits=Limits.of(settings),
         )
         folder = settings.bundle_cache or settings.home / "bundles"
         models = Models(cache=BundleCache(folder, store), settings=settings)
