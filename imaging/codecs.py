@@ -140,8 +140,11 @@ def _jpeg2000(frame: Frame, data: bytes, *, size: tuple[int, int]) -> Decoded:
     while reduce < frame.levels and max(frame.rows, frame.columns) >> (reduce + 1) >= max(size):
         reduce += 1
     if reduce and frame.precision <= 16:
+        # A fragment is padded to an even length (PS3.5 A.4). Where the length of the last tile-part is left open
+        # (T.800 A.4.2), the padding would count as its data, and Pillow refuse the whole.
+        end = data.rfind(b"\xff\xd9") + 2
         try:
-            values = _reduced(frame, data, reduce)
+            values = _reduced(frame, data[:end], reduce)
         except (OSError, SyntaxError, ValueError):
             values = None
         if values is not None:
