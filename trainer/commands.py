@@ -37,12 +37,13 @@ def train(
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
 ) -> None:
     """Train a recipe, and write its Bundle to <out>/bundle, also when time ran out: of the best epoch so far."""
-    from networks.engines.keras import set_threads
     from trainer.recipe import load_recipe
+
+    loaded = load_recipe(_recipe_file(recipe), overrides=tuple(change or ()))  # before TensorFlow takes its seconds
+    from networks.engines.keras import set_threads
     from trainer.shipping import ship
     from trainer.train import train as run_training
 
-    loaded = load_recipe(_recipe_file(recipe), overrides=tuple(change or ()))
     settings = load_settings()
     folder = out or Path("runs") / loaded.name
     data = data or settings.data / loaded.data.folder

@@ -15,6 +15,7 @@ FIGURES = (
     ("specificity", "specificity at the threshold"),
     ("accuracy", "accuracy at the threshold"),
 )
+REGION_FIGURES = ("auc", "sensitivity", "specificity")
 SPLIT_ROLES = {
     "train": "the weights were trained on it",
     "val": "the epoch, the temperatures and the thresholds were chosen on it",
@@ -58,7 +59,7 @@ def _network(recipe: Recipe, fields: Mapping[str, Any]) -> str:
         f"{recipe.backbone}; input {size} × {size}, grey, letterboxed",
         *heads,
         "explanation: Grad-CAM of every label, computed in the same pass as the prediction",
-        f"weights of phase “{training['best_phase']}”, epoch {training['best_epoch']}: the best on the validation split",
+        f"weights of phase “{training['best_phase']}”, epoch {training['best_epoch']}: best on the validation split",
     ]
     return _section("Network", _bullets(lines))
 
@@ -83,7 +84,7 @@ def _measured(split: str, report: Mapping[str, Any]) -> str:
         parts.append(_table(("figure", "value"), [(title, _with_interval(figures, name)) for name, title in FIGURES]))
         matrix = figures["confusion_matrix"]
         parts.append(
-            f"Confusion at the threshold {figures['threshold']:.4f}: {matrix['tp']} true positive, {matrix['fp']} false "
+            f"At the threshold {figures['threshold']:.4f}: {matrix['tp']} true positive, {matrix['fp']} false "
             f"positive, {matrix['tn']} true negative, {matrix['fn']} false negative. The bootstrap draws whole "
             f"{figures['bootstrap']['unit']}s."
         )
@@ -108,7 +109,7 @@ def _by_region(figures: Mapping[str, Mapping[str, Any]]) -> str:
             name,
             str(row["n"]),
             str(row["positives"]),
-            *(_value(row[key]) for key in ("auc", "sensitivity", "specificity")),
+            *(_value(row[key]) for key in REGION_FIGURES),
         )
         for name, row in figures.items()
     ]

@@ -1,0 +1,78 @@
+"""The engines on the shipped Bundle: the default one without TensorFlow, both the same on a real radiograph."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.vocabulary import EngineName
+from imaging.decode import decode
+from networks.bundle import Bundle
+from networks.engines import make_engine
+from networks.regions import normalise
+from tests.data import pydicom_file
+
+ROOT = Path(__file__).parent.parent.parent
+PROGRAM = """
+import sys
+import numpy as np
+from core.vocabulary import EngineName
+from networks.bundle import Bundle
+from networks.engines import make_engine
+import networks.regions
+bundle = Bundle.load(sys.argv[1])
+engine = make_engine(EngineName.ONNXRUNTIME, bundle, threads=1)
+engine.warm_up(range(1, 9))
+for name in ("tensorflow", "keras", "onnx", "sklearn"):
+    assert name not in sys.modules, name
+import psutil
+print(psutil.Process().memory_info().rss // 1_000_000)
+"""
+
+
+def test_onnxruntime_without_tensorflow_and_within_its_memory(bundle):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(bundle)], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) <= 400
+
+
+def _radiograph(bundle: Bundle) -> np.ndarray:
+    """RG3, a real lower leg of pydicom-data, as the worker would feed it."""
+    data = pydicom_file("RG3_J2KI.dcm")
+    decoded = decode(data.read_bytes(), longest_side=bundle.preprocessing.source_longest_side)
+    return bundle.preprocessing.apply(decoded.pixels)[0][None]
+
+
+@pytest.mark.keras
+def test_engines_agree_on_a_real_radiograph(bundle):
+    loaded = Bundle.load(bundle)
+    batch = _radiograph(loaded)
+    onnx, keras = (make_engine(name, loaded).run(batch) for name in (EngineName.ONNXRUNTIME, EngineName.TENSORFLOW))
+    np.testing.assert_allclose(onnx.probabilities, keras.probabilities, atol=1e-4)
+    scale = keras.class_activations.max()
+    assert np.abs(onnx.class_activations - keras.class_activations).max() <= 1e-4 * scale
+    assert (onnx.class_activations >= 0).all()
+    index = loaded.labels.index(loaded.finding_labels[0])
+    probability = float(onnx.probabilities[0, index])
+    assert loaded.decide("fracture", probability) == loaded.decide("fracture", float(keras.probabilities[0, index]))
+    heat = normalise(onnx.class_activations[0, index])
+    assert heat.shape == loaded.manifest.explanation.grid
+    assert heat.max() in {0.0, 1.0}
+
+
+def test_a_batch_is_its_images(bundle):
+    """Neighbours in a batch do not change an image's answer."""
+    loaded = Bundle.load(bundle)
+    engine = make_engine(EngineName.ONNXRUNTIME, loaded)
+    one = _radiograph(loaded)
+    batch = np.concatenate([one, np.zeros_like(one), 255 - one])
+    alone, together = engine.run(one), engine.run(batch)
+    np.testing.assert_allclose(together.probabilities[:1], alone.probabilities, atol=1e-5)
+    assert not np.allclose(together.probabilities[1], alone.probabilities[0], atol=1e-3)
+    assert np.isfinite(together.class_activations).all()
