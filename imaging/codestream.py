@@ -71,7 +71,9 @@ def _checked_scan(frame: Frame | None, scan: bytes) -> Frame:
     if frame is None:
         raise PixelsInconsistent("The JPEG header has no frame")
     if frame.marker in SEQUENTIAL_DCT and tuple(scan[-3:-1]) != (0, 63):
-        raise PixelsInconsistent("The JPEG scan header is not that of a sequential process")
+        raise PixelsInconsistent(
+            "The JPEG data is damaged: its scan header leaves frequencies out (spectral selection is not 0 to 63)"
+        )
     return frame
 
 

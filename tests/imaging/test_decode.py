@@ -26,8 +26,10 @@ def test_reference_file(reference: Reference) -> None:
 
 @pytest.mark.parametrize("name", ["RG2_JPLY.dcm", "RG3_JPLY.dcm"])
 def test_broken_scan_headers_are_refused(name: str) -> None:
-    with pytest.raises(PixelsInconsistent):
+    with pytest.raises(PixelsInconsistent) as caught:
         decode(cr(name).read_bytes(), longest_side=512)
+    assert caught.value.code == "pixels_inconsistent"
+    assert "scan header leaves frequencies out" in caught.value.detail
 
 
 def test_truncated_jpegs_have_a_clear_outcome() -> None:
@@ -121,22 +123,3 @@ def test_raster_depths_colour_and_orientation() -> None:
     turned = decode(encoded(picture, "JPEG", exif=exif, quality=95), longest_side=999)
     assert (turned.rows, turned.columns) == (240, 320)
     assert np.abs(turned.pixels.astype(int) - np.rot90(picture, -1)).mean() < 3
-
-
-def test_mutated_files_raise_our_errors_only() -> None:
-    random = np.random.default_rng(1)
-    picture = generated_radiograph(96, 64)
-    seeds = [dicom(ramp(16, 16)), dicom(ramp(16, 16), syntax="1.2.840.10008.1.2.1.99"),
-             dicom(ramp(16, 16), syntax="1.2.840.10008.1.2"),
-             dicom(ramp(8, 8), VOILUTSequence=lut([0, 9])), encoded(picture), encoded(picture, "JPEG")]  # fmt: skip
-    refused = 0
-    for seed in seeds:
-        for _ in range(250):
-            data = bytearray(seed)
-            for place in random.integers(128 if data[128:132] == b"DICM" else 0, len(data), random.integers(1, 6)):
-                data[place] = random.integers(256)
-            try:
-                decode(bytes(data[: random.integers(len(data) // 2, 2 * len(data))]), longest_side=32)
-            except (InputRejected, DecodeFailed):
-                refused += 1
-    assert refused > 300

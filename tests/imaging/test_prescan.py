@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zlib
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,3 +104,71 @@ def test_good_headers() -> None:
     assert prescan(io.BytesIO(JPEG), MediaKind.JPEG, limits=Limits()).columns == 48
     assert prescan(io.BytesIO(DEFLATED), MediaKind.DICOM, limits=Limits()).rows == 64
     assert prescan(io.BytesIO(dicom(ramp(), Modality=None)), MediaKind.DICOM, limits=Limits()).modality is None
+
+
+def deflated_elements(count: int) -> bytes:
+    """Zeros in private elements of a kilobyte each, none of which announces much, before a whole image."""
+    meta = struct.unpack_from("<I", DEFLATED, 140)[0]
+    plain = zlib.decompress(DEFLATED[144 + meta :], wbits=-15)
+    pixels = plain.index(b"\xe0\x7f\x10\x00")
+    element = b"\x09\x10\x10\x10OB\0\0" + struct.pack("<I", 1024) + bytes(1024)
+    packer = zlib.compressobj(9, wbits=-15)
+    body = packer.compress(plain[:pixels] + element * count + plain[pixels:]) + packer.flush()
+    return DEFLATED[: 144 + meta] + body
+
+
+def test_what_is_inflated_counts_not_what_is_announced() -> None:
+    data = deflated_elements(4000)
+    assert len(data) < 200_000
+    with pytest.raises(errors.DecompressedTooLarge):
+        prescan(io.BytesIO(data), MediaKind.DICOM, limits=Limits(inflated_bytes=2_000_000))
+    assert prescan(io.BytesIO(data), MediaKind.DICOM, limits=Limits(inflated_bytes=8_000_000)).rows == 64
+
+
+# VmHWM is this program's own peak; ru_maxrss would still hold that of the process it was forked from.
+MEASURED = """
+import pathlib, sys
+from core.errors import LucencyError
+from imaging.identify import identify
+from imaging.prescan import Limits, prescan
+
+def peak():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) // 1024
+
+before = peak()
+with open(sys.argv[1], "rb") as file:
+    try:
+        prescan(file, identify(file.read(132)), limits=Limits())
+        found = "accepted"
+    except LucencyError as error:
+        found = error.code
+after = peak()
+control = bytearray(b"x" * (96 << 20))
+print(found, after - before, peak() - before)
+"""
+HUNDRED = 100 << 20
+# Made when they are needed: they are large.
+LARGE: dict[str, tuple[Callable[[], bytes], str]] = {
+    "one element that inflates to a gigabyte": (bomb, "decompressed_too_large"),
+    "small elements that inflate to 50 MB": (lambda: deflated_elements(49_000), "accepted"),
+    "a gigapixel PNG": (lambda: PNG[:16] + struct.pack(">II", 50000, 20000) + PNG[24:], "pixels_too_large"),
+    "a PNG with much text": (
+        lambda: PNG[:33] + struct.pack(">I4s", HUNDRED, b"tEXt") + bytes(HUNDRED + 4) + PNG[33:], "accepted"),
+    "much after the scan of a JPEG": (lambda: JPEG[:-2] + bytes(HUNDRED) + b"\xff\xd9", "accepted"),
+    "a DICOM with a long element": (
+        lambda: GOOD[:PIXELS] + b"\x09\x10\x10\x10OB\0\0" + struct.pack("<I", HUNDRED) + bytes(HUNDRED) + GOOD[PIXELS:],
+        "accepted"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_memory_of_the_process_that_scans(name: str, tmp_path: Path) -> None:
+    make, expected = LARGE[name]
+    (tmp_path / "upload").write_bytes(make())
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, str(tmp_path / "upload")], check=True, capture_output=True, text=True
+    )
+    found, grown, control = done.stdout.split()
+    assert found == expected
+    assert int(grown) < 64
+    assert int(control) > 90

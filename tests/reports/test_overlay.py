@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import pytest
 
+from core.errors import ImageInvalid
 from reports.heatmap import encode_heatmap, encode_preview
-from reports.overlay import draw_overlay
+from reports.overlay import draw_overlay, draw_radiograph
 from tests.data import generated_radiograph
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
@@ -38,3 +40,10 @@ def test_regions_are_in_pixels_of_the_full_image_and_the_bar_is_beside() -> None
     changed = np.argwhere((plain != boxed).any(axis=2))
     assert changed.min(axis=0)[1] in range(195, 203)
     assert changed.max(axis=0)[0] in range(196, 204)
+
+
+def test_the_radiograph_alone() -> None:
+    picture = cv2.imdecode(np.frombuffer(draw_radiograph(PREVIEW), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert (picture == cv2.imdecode(np.frombuffer(PREVIEW, np.uint8), cv2.IMREAD_GRAYSCALE)).all()
+    with pytest.raises(ImageInvalid):
+        draw_radiograph(b"no picture")
