@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import billiard
 from celery import signals
 
 from core.logs import configure_logging, logger
@@ -52,6 +53,8 @@ def _configure_logging(**_: Any) -> None:
 
 @signals.celeryd_after_setup.connect  # type: ignore[untyped-decorator]
 def _see_queues(instance: Any, **_: Any) -> None:
+    # Children inherit `process`. billiard's default on macOS is spawn, whatever Celery's own setting says (ADR 0005).
+    billiard.set_start_method("fork", force=True)
     process.infers = INFERENCE_QUEUE in instance.app.amqp.queues.consume_from
 
 

@@ -84,6 +84,14 @@ def test_an_input_that_kills_is_dead_after_three_crashes(
     assert predictions(database) == 10
 
 
+def test_children_are_forked_where_the_default_is_to_spawn(
+    quick: Settings, database: Database, store: S3Store, site: UUID, tmp_path: Path
+) -> None:
+    job_id = add_job(database, store, site)
+    with services(quick, tmp_path), worker(quick, tmp_path, app="tests.worker.spawning_app"):
+        until(lambda: job(database, job_id).state == JobState.SUCCEEDED)
+
+
 def test_many_hints_make_one_result_each(
     quick: Settings, database: Database, store: S3Store, site: UUID, tmp_path: Path
 ) -> None:
