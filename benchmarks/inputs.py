@@ -95,9 +95,9 @@ def instance(
     return buffer.getvalue()
 
 
-def syntax_files() -> dict[str, bytes]:
+def syntax_files(rows: int = ROWS) -> dict[str, bytes]:
     """A generated radiograph in every transfer syntax that can be written here, and as JPEG and PNG."""
-    eight = radiograph()
+    eight = radiograph(rows, rows * COLUMNS // ROWS)
     twelve = (eight.astype(np.uint16) << 4 | 7).astype(np.uint16)
     plain = {
         "implicit": syntaxes.IMPLICIT,
@@ -132,10 +132,13 @@ def syntax_files() -> dict[str, bytes]:
     files["jpeg_baseline"] = instance(
         eight, syntaxes.JPEG_BASELINE, frame=imagecodecs.jpeg_encode(eight, level=90), bits=8
     )
-    files["jpeg_file"] = jpeg(0).content
-    for name, pixels in (("png_8_file", eight), ("png_16_file", twelve << 4)):
+    for name, pixels, kind in (
+        ("jpeg_file", eight, "JPEG"),
+        ("png_8_file", eight, "PNG"),
+        ("png_16_file", twelve << 4, "PNG"),
+    ):
         buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+        Image.fromarray(pixels).save(buffer, kind)
         files[name] = buffer.getvalue()
     return files
 

@@ -16,7 +16,7 @@ from benchmarks.platform import Platform
 from benchmarks.processes import line_of, running, server, until
 
 # The answer to one naive request takes about a second of both cores: so many are enough, for each number of clients.
-NAIVE_REQUESTS = {1: 6, 8: 16, 32: 32}
+NAIVE_REQUESTS = {1: 5, 8: 16, 32: 32}
 
 
 class Ideal:
@@ -99,6 +99,7 @@ def over_http(
     inherited: Mapping[str, str],
     clients: Sequence[int],
     seconds: float,
+    naive_requests: int = 32,
 ) -> dict[str, Any]:
     """Every server up at once, loaded in turn: platform, yardstick, naive, yardstick, platform."""
     environment = dict(inherited) | {"BENCHMARK_BUNDLE": str(bundle), "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -126,7 +127,7 @@ def over_http(
             for kind, sources in kinds.items():
                 ours = [timed(api_port, platform_exchange, sources, number)]
                 yardstick = [timed(stateless_port, plain_exchange, sources, number)]
-                requests = NAIVE_REQUESTS[number]
+                requests = min(naive_requests, NAIVE_REQUESTS[number])
                 naive = load(naive_port, plain_exchange, sources, clients=number, requests=requests)
                 yardstick.append(timed(stateless_port, plain_exchange, sources, number))
                 ours.append(timed(api_port, platform_exchange, sources, number))
