@@ -201,7 +201,8 @@ def _run_phase(run: Run, classifier: RadiographClassifier, state: RunState) -> b
     if state.checkpoint is not None:
         load_checkpoint(run.folder, state.checkpoint, model)
     callback = _EpochEnd(run, phase, classifier, state, validation=validation)
-    model.fit(batches, initial_epoch=state.epoch, epochs=phase.epochs, callbacks=[callback], verbose=0)
+    # `Batches` draws the order itself, from the seed and the epoch: Keras' own shuffling would not survive a resume.
+    model.fit(batches, initial_epoch=state.epoch, epochs=phase.epochs, callbacks=[callback], shuffle=False, verbose=0)
     if state.epoch < phase.epochs:
         return False
     state.phase, state.epoch, state.checkpoint = state.phase + 1, 0, None

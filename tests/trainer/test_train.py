@@ -1,0 +1,93 @@
+"""Training stops and goes on as if it had never stopped; what it ships is a Bundle that can be published."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from core.errors import BundleInvalid, Conflict, TrainingFailed
+from networks.bundle import Bundle
+
+pytestmark = [
+    pytest.mark.keras,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
+]
+
+
+class _Killed(Exception):
+    """Stands for a kill: nothing after it runs."""
+
+
+def _train(recipe, *, data, folder, resume=False, max_minutes=None, die_at=None):
+    from trainer.train import train
+
+    def report(line: str) -> None:
+        if die_at is not None and line.startswith(die_at):
+            raise _Killed
+
+    return train(recipe, data=data, folder=folder, weights=None, resume=resume, max_minutes=max_minutes, report=report)
+
+
+def test_resume_ends_where_an_uninterrupted_run_does(recipe, data_set, tmp_path):
+    whole, state, _ = _train(recipe, data=data_set, folder=tmp_path / "whole")
+    assert state.phase == 2
+    for moment in ("heads 2/2", "all 1/3", "all 2/3"):
+        folder = tmp_path / moment.replace(" ", "-").replace("/", "-")
+        with pytest.raises(_Killed):
+            _train(recipe, data=data_set, folder=folder, die_at=moment)
+        resumed, again, _ = _train(recipe, data=data_set, folder=folder, resume=True)
+        assert again.best_score == state.best_score
+        for found, expected in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+        # The learning curve too, but for its seconds.
+        curves = [
+            [{k: v for k, v in e.items() if k != "seconds"} for e in s.history if e["phase"] == "all"]
+            for s in (again, state)
+        ]
+        for found, expected in zip(*curves, strict=True):
+            assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_time_and_other_recipes(recipe, data_set, tmp_path):
+    only_all = recipe.model_copy(update={"phases": recipe.phases[1:]})
+    with pytest.raises(TrainingFailed, match="before the first epoch"):
+        _train(only_all, data=data_set, folder=tmp_path / "run", max_minutes=0)
+    with pytest.raises(TrainingFailed, match="holds a run already"):
+        _train(only_all, data=data_set, folder=tmp_path / "run")
+    with pytest.raises(TrainingFailed, match="another recipe"):
+        _train(recipe, data=data_set, folder=tmp_path / "run", resume=True)
+    with pytest.raises(TrainingFailed, match="no training run"):
+        _train(recipe, data=data_set, folder=tmp_path / "absent", resume=True)
+    later = only_all.model_copy(update={"version": "2", "limits": ("Others.",)})
+    _, state, _ = _train(later, data=data_set, folder=tmp_path / "run", resume=True)
+    assert (state.phase, state.recipe["version"]) == (1, "2")
+
+
+def test_shipped_and_published(recipe, data_set, tmp_path, database, store):
+    from trainer.publishing import listing, publish
+    from trainer.shipping import ship
+
+    classifier, state, validation = _train(recipe, data=data_set, folder=tmp_path / "run")
+    bundle = ship(recipe, classifier, state, validation, data=data_set, folder=tmp_path / "bundle")
+    assert set(bundle.manifest.metrics) == {"val", "test"}
+    assert bundle.manifest.training["images"] == {"train": 16, "val": 8, "test": 8}
+    card = bundle.file("MODEL_CARD.md").read_text()
+    for said in ("not for clinical use", "Made up, licence CC0", "Nobody", "Generated images.", "## Limits", "`test`"):
+        assert said in card
+
+    row = publish(bundle.path, database=database, store=store, activate=True)
+    assert row == publish(bundle.path, database=database, store=store)
+    assert (row["digest"], row["state"]) == (bundle.digest, "active")
+    stored = {object_.key.rsplit("/", 1)[1] for object_ in store.list(f"bundles/{bundle.digest}/")}
+    assert stored == {*bundle.manifest.files, "bundle.json"}
+
+    other = ship(recipe, classifier, state, validation, data=data_set, folder=tmp_path / "other")
+    (other.path / "bundle.json").write_text((other.path / "bundle.json").read_text() + "\n")
+    with pytest.raises(Conflict, match="Raise `version` in the recipe"):
+        publish(other.path, database=database, store=store)
+    digest = Bundle.load(other.path).digest
+    assert list(store.list(f"bundles/{digest}/")) == []
+    (other.path / "model.onnx").write_bytes(b"damaged")
+    with pytest.raises(BundleInvalid, match="altered"):
+        publish(other.path, database=database, store=store)
+    assert [entry["digest"] for entry in listing(database)] == [bundle.digest]
