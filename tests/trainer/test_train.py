@@ -31,7 +31,7 @@ def _train(recipe, *, data, folder, resume=False, max_minutes=None, die_at=None)
 def test_resume_ends_where_an_uninterrupted_run_does(recipe, data_set, tmp_path):
     whole, state, _ = _train(recipe, data=data_set, folder=tmp_path / "whole")
     assert state.phase == 2
-    for moment in ("heads 2/2", "all 1/3", "all 2/3"):
+    for moment in ("heads 2/2", "all 1/3"):
         folder = tmp_path / moment.replace(" ", "-").replace("/", "-")
         with pytest.raises(_Killed):
             _train(recipe, data=data_set, folder=folder, die_at=moment)
@@ -91,3 +91,34 @@ def test_shipped_and_published(recipe, data_set, tmp_path, database, store):
     with pytest.raises(BundleInvalid, match="altered"):
         publish(other.path, database=database, store=store)
     assert [entry["digest"] for entry in listing(database)] == [bundle.digest]
+
+
+def test_the_models_commands(tmp_path, settings_env, store):
+    import json
+    import subprocess
+    import sysconfig
+
+    from tests.bundles import tiny_bundle
+
+    def lucency(*arguments: str) -> subprocess.CompletedProcess[str]:
+        program = f"{sysconfig.get_path('scripts')}/lucency"
+        return subprocess.run(
+            [program, "models", *arguments], env=settings_env, capture_output=True, text=True, check=False
+        )
+
+    bundle = tiny_bundle(tmp_path / "bundle")
+    done = lucency("publish", str(bundle.path), "--activate", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["digest"] == bundle.digest
+    listed = json.loads(lucency("list", "--json").stdout)
+    assert [(row["name"], row["state"]) for row in listed] == [("tiny", "active")]
+
+    tiny_bundle(tmp_path / "other", threshold=0.25)
+    refused = lucency("publish", str(tmp_path / "other"))
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert "Raise `version` in the recipe" in refused.stderr
+    (tmp_path / "other" / "model.onnx").write_bytes(b"damaged")
+    damaged = lucency("publish", str(tmp_path / "other"))
+    assert (damaged.returncode, damaged.stderr.count("\n")) == (1, 1)
+    assert "altered" in damaged.stderr
