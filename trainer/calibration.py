@@ -14,6 +14,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Kind = Literal["sigmoid", "softmax"]
 TEMPERATURES = (0.1, 10.0)
+MARGIN = 1e-4
 
 
 def logits_of(probability: Floats, *, kind: Kind) -> Floats:
@@ -57,5 +58,5 @@ def threshold_for(probability: Floats, truth: Ints, *, sensitivity: float) -> fl
     if not len(positives):
         return 0.5
     needed = int(np.ceil(sensitivity * len(positives) - 1e-9))
-    # Rounded down: a threshold above the last positive that it must find would miss it.
-    return float(np.floor(positives[needed - 1] * 1e6) / 1e6)
+    # Below the last positive that it must find by more than what engines differ in, or a serving engine may miss it.
+    return max(0.0, round(float(positives[needed - 1]) - MARGIN, 6))

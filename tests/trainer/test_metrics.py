@@ -85,7 +85,7 @@ def test_logits_and_back(kind):
 
 def test_a_threshold_keeps_its_sensitivity():
     score, truth = np.array([0.9, 0.7, 0.5, 0.3, 0.95]), np.array([1, 1, 1, 1, 0])
-    assert threshold_for(score, truth, sensitivity=0.75) == 0.5
-    assert threshold_for(score, truth, sensitivity=0.76) == 0.3
-    assert threshold_for(score, truth, sensitivity=1.0) == 0.3
+    for sensitivity, last in ((0.75, 0.5), (0.76, 0.3), (1.0, 0.3)):
+        found = threshold_for(score, truth, sensitivity=sensitivity)
+        assert last - 1e-3 < found < last  # an engine whose probability is a hair lower still finds it
     assert threshold_for(score, np.zeros(5, int), sensitivity=0.9) == 0.5
