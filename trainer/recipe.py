@@ -19,7 +19,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 # What only the export reads.
-AFTER_TRAINING = {"version", "operating", "limits"}
+AFTER_TRAINING = {"version", "operating", "refit", "limits"}
 
 
 class _Part(BaseModel):
@@ -89,6 +89,13 @@ class Operating(_Part):
     sensitivity: Annotated[float, Field(gt=0, le=1)]
 
 
+class Refit(_Part):
+    """A softmax head of one layer is fitted again on the final features by logistic regression; of the strengths (the
+    inverse of the L2 penalty) the one with the lowest log loss on the validation split is kept."""
+
+    inverse_regularisation: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1e-4, 1e-3, 1e-2, 1e-1)
+
+
 class Recipe(_Part):
     """The whole file."""
 
@@ -102,6 +109,7 @@ class Recipe(_Part):
     data: DataRecipe
     phases: Annotated[tuple[Phase, ...], Field(min_length=1)]
     operating: dict[str, Operating]
+    refit: dict[str, Refit] = {}
     limits: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -112,6 +120,9 @@ class Recipe(_Part):
         findings = {label for head in self.heads if head.kind == "sigmoid" for label in head.labels}
         if findings != set(self.operating):
             raise ValueError("`operating` must name exactly the labels of sigmoid heads")
+        plain = {head.name for head in self.heads if head.kind == "softmax" and not head.hidden}
+        if not set(self.refit) <= {head.name for head in self.heads if not head.batch_normalisation} & plain:
+            raise ValueError("`refit` may name softmax heads of one layer only")
         return self
 
 

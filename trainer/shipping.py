@@ -20,7 +20,8 @@ from trainer.datasets import of_split, read_csv
 from trainer.evaluate import evaluate, required_columns
 from trainer.model_card import model_card
 from trainer.recipe import Recipe
-from trainer.train import Split, predict
+from trainer.refit import refit_heads
+from trainer.train import Split, load_split, predict
 
 SHOWN_SPLITS = ("val", "test")
 
@@ -29,7 +30,11 @@ def ship(
     recipe: Recipe, classifier: RadiographClassifier, state: RunState, validation: Split, *, data: Path, folder: Path
 ) -> Bundle:
     """Write the Bundle of these weights into `folder` (emptied first), with figures on `val` and, if any, `test`."""
+    cache = folder.parent.parent / "arrays"
+    training = load_split(recipe, data=data, split="train", cache=cache) if recipe.refit else validation
+    refitted = refit_heads(classifier, recipe.refit, training=training, validation=validation)
     fields = manifest_fields(recipe, classifier, state, validation)
+    fields["training"]["refit"] = refitted
     # The figures are those of the exported graph on the serving engine, so it is written before they are known.
     bundle = write_bundle(folder, classifier, fields=fields, model_card="")
     records = read_csv(data / recipe.data.split, images=data, required=required_columns(bundle))
