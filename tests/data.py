@@ -33,7 +33,7 @@ def pydicom_file(name: str) -> Path:
 
 
 def generated_radiograph(rows: int = 640, columns: int = 480, *, seed: int = 0) -> NDArray[np.uint8]:
-    """(rows, columns) uint8: a bright shaft with a dark gap on a dim gradient, with noise; the same for the same seed."""
+    """(rows, columns) uint8: a bright shaft with a dark gap on a dim, noisy gradient; the same for the same seed."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
     centre = columns / 2 + columns / 20 * np.sin(y / rows * np.pi)
