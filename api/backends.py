@@ -15,7 +15,7 @@ from api.waiting import FinishedJobs
 from core.errors import BrokerUnavailable
 from core.logs import logger
 from core.queue import hint_inference, make_celery
-from core.settings import MEBIBYTE, Settings
+from core.settings import Settings
 from db.session import Database, make_database
 from storage.s3 import make_store
 from storage.store import ObjectStore
@@ -24,7 +24,6 @@ log = logger(__name__)
 
 # While the broker is away no request waits for it more than once in this time; the sweeper hints meanwhile.
 BROKER_PAUSE = 2.0
-LARGE_BYTES = 2 * MEBIBYTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +32,9 @@ class Limiters:
 
     spool: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(4))
     prescan: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(min(4, os.cpu_count() or 1)))
-    # The object-store client holds a part of 8 MiB, and copies of it, for each large object that it is sending.
     store: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(6))
-    store_large: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
     broker: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(4))
     draw: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(min(4, os.cpu_count() or 1)))
-
-    def putting(self, size: int) -> anyio.CapacityLimiter:
-        """The limiter for a put of `size` bytes."""
-        return self.store if size < LARGE_BYTES else self.store_large
 
 
 class Broker:

@@ -124,7 +124,7 @@ class Submission:
         explain, repeated = await anyio.to_thread.run_sync(self._prepare, wishes, asked)
         if repeated is not None:
             return Submitted(repeated, created=False)
-        await anyio.to_thread.run_sync(self._put, upload, header, limiter=limiters.putting(upload.spool.size))
+        await anyio.to_thread.run_sync(self._put, upload, header, limiter=limiters.store)
         try:
             submitted = await anyio.to_thread.run_sync(self._record, upload, header, wishes, explain, asked)
         except LucencyError as error:
