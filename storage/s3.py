@@ -106,7 +106,18 @@ class S3Store:
             raise StoreUnavailable
 
     def put_bytes(self, key: str, data: bytes, *, content_type: str) -> None:
-        self._put(key, io.BytesIO(data), len(data), content_type)
+        require_key(key)
+        with _translated():
+            self._client.put_object(
+                bucket_name=self._bucket,
+                object_name=key,
+                data=io.BytesIO(data),
+                length=len(data),
+                content_type=content_type,
+                # Multipart in one thread above this size, so that memory stays at one part.
+                part_size=PART_BYTES,
+                num_parallel_uploads=1,
+            )
 
     def get(self, key: str, *, limit: int | None = None) -> bytes:
         if limit == 0:
@@ -156,20 +167,6 @@ class S3Store:
         with _translated():
             if not self._client.bucket_exists(bucket_name=self._bucket):
                 raise StoreUnavailable("The object store's bucket does not exist")
-
-    def _put(self, key: str, data: Any, size: int, content_type: str) -> None:
-        require_key(key)
-        with _translated():
-            self._client.put_object(
-                bucket_name=self._bucket,
-                object_name=key,
-                data=data,
-                length=size,
-                content_type=content_type,
-                # Multipart in one thread above this size, so that memory stays at one part.
-                part_size=PART_BYTES,
-                num_parallel_uploads=1,
-            )
 
 
 def _read(response: Any, limit: int | None) -> bytes:
