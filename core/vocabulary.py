@@ -72,6 +72,24 @@ class Decision(StrEnum):
     NEGATIVE = "negative"
 
 
+class ThreeWay(StrEnum):
+    """The conformal decision of a Finding: `refer` where the stated coverage allows neither answer alone."""
+
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+    REFER = "refer"
+
+
+class SanityFlag(StrEnum):
+    """What may be wrong with an image that could be decoded. It still gets its figures, but is referred."""
+
+    NOT_RADIOGRAPH = "not_radiograph"
+    UNSUPPORTED_REGION = "unsupported_region"
+    INVERTED_POLARITY = "inverted_polarity"
+    BLURRED = "blurred"
+    TOO_SMALL = "too_small"
+
+
 class EngineName(StrEnum):
     """The inference engines (`networks.engines`)."""
 

@@ -15,13 +15,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.errors import BundleInvalid
-from core.vocabulary import Decision
+from core.vocabulary import Decision, SanityFlag, ThreeWay
 from networks.preprocessing import Preprocessing
 
 MANIFEST_NAME = "bundle.json"
 KERAS_MODEL = "model.keras"
 SERVING_GRAPH = "model.onnx"
 MODEL_CARD = "MODEL_CARD.md"
+SANITY = "sanity.npz"
 FORMAT: Literal[1] = 1
 # A manifest is a few kilobytes; one beyond this is not ours.
 MANIFEST_BYTES = 1024 * 1024
@@ -54,6 +55,63 @@ class Threshold(_Frozen):
     rule: str = ""
 
 
+class Marginal(_Frozen):
+    """A label whose probability is the sum of some labels of a softmax head: of 7 regions × normal/abnormal, "abnormal"
+    is one and each region another. A `finding` has a threshold; `region` ones say which region the radiograph shows.
+    """
+
+    label: Label
+    head: Label
+    members: Annotated[tuple[Label, ...], Field(min_length=1)]
+    role: Literal["finding", "region"]
+
+
+class Conformal(_Frozen):
+    """The three-way decision of a Finding: positive above `upper`, negative below `lower`, `refer` in between.
+
+    Of exchangeable images at least the share `coverage` is referred or decided rightly; `rule` says how the limits were
+    found, and on which data.
+    """
+
+    coverage: Probability
+    lower: Probability
+    upper: Probability
+    rule: str = ""
+
+    def decide(self, probability: float) -> ThreeWay:
+        """The decision for a calibrated probability."""
+        if probability > self.upper:
+            return ThreeWay.POSITIVE
+        return ThreeWay.NEGATIVE if probability < self.lower else ThreeWay.REFER
+
+
+class Sanity(_Frozen):
+    """A flag is raised where its score exceeds its limit. The scores come from `sanity.npz` (`networks.sanity`)."""
+
+    limits: dict[SanityFlag, float]
+    rule: str = ""
+
+
+class Specialist(_Frozen):
+    """The network that judges the radiographs of one region: its two files, and its own calibration and limits."""
+
+    keras_model: str
+    serving_graph: str
+    temperatures: dict[Label, float]
+    thresholds: dict[Label, Threshold]
+    conformal: dict[Label, Conformal] = {}
+
+
+class Routing(_Frozen):
+    """A hierarchy: the softmax head `head` of model.onnx (the router) says which of the `specialists` (by region) gives
+    the Findings. Below the router's probability `refer_below` every Finding is referred.
+    """
+
+    head: Label
+    refer_below: Probability
+    specialists: dict[Label, Specialist]
+
+
 class ExplanationSpec(_Frozen):
     """`layer` is the Keras layer whose activations are explained, `grid` (rows, columns) of a heatmap.
 
@@ -75,7 +133,11 @@ class Manifest(_Frozen):
     version: Annotated[str, Field(min_length=1, max_length=64)]
     created: str
     heads: Annotated[tuple[Head, ...], Field(min_length=1)]
+    marginals: tuple[Marginal, ...] = ()
     thresholds: dict[Label, Threshold]
+    conformal: dict[Label, Conformal] = {}
+    sanity: Sanity | None = None
+    routing: Routing | None = None
     preprocessing: Preprocessing
     explanation: ExplanationSpec
     training: dict[str, Any] = {}
@@ -91,19 +153,38 @@ class Manifest(_Frozen):
             raise ValueError("a label stands in two places")
         if set(self.thresholds) != set(self.finding_labels):
             raise ValueError("thresholds and findings differ")
+        if not set(self.conformal) <= set(self.finding_labels):
+            raise ValueError("a conformal decision of what is no finding")
+        members = {head.name: set(head.labels) for head in self.heads if head.kind == "softmax"}
+        if any(not set(marginal.members) <= members.get(marginal.head, set()) for marginal in self.marginals):
+            raise ValueError("a marginal names unknown labels")
+        if self.routing is not None and set(self.routing.specialists) != members.get(self.routing.head):
+            raise ValueError("the specialists are not the labels of the router's head")
         if not set(self.explanation.default) <= set(self.explanation.labels) <= set(labels):
             raise ValueError("the explanation names unknown labels")
         return self
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All labels, in the order of an engine's output."""
-        return tuple(label for head in self.heads for label in head.labels)
+        """All labels, in the order of an engine's output: the heads', then the marginals'."""
+        return (
+            *(label for head in self.heads for label in head.labels),
+            *(marginal.label for marginal in self.marginals),
+        )
 
     @property
     def finding_labels(self) -> tuple[str, ...]:
-        """Labels of sigmoid heads: each is a Finding with a threshold."""
-        return tuple(label for head in self.heads if head.kind == "sigmoid" for label in head.labels)
+        """Labels of sigmoid heads and marginals that are findings: each is a Finding with a threshold."""
+        return (
+            *(label for head in self.heads if head.kind == "sigmoid" for label in head.labels),
+            *(marginal.label for marginal in self.marginals if marginal.role == "finding"),
+        )
+
+    @property
+    def region_labels(self) -> tuple[str, ...]:
+        """The regions that the network tells apart: marginals where there are some, else the head `region`; or none."""
+        marginals = tuple(marginal.label for marginal in self.marginals if marginal.role == "region")
+        return marginals or next((h.labels for h in self.heads if h.kind == "softmax" and h.name == "region"), ())
 
 
 class Bundle:

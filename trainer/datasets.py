@@ -18,13 +18,20 @@ UNKNOWN = -1
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One image file and what is known about it. `columns` holds every column of its row as text."""
+    """One image file and what is known about it. `columns` holds every label and column of its row as text.
+
+    `group` names what must not be torn apart by a split (a patient where patients are known), `source` its data set.
+    """
 
     file: Path
     name: str
     columns: Mapping[str, str]
     split: str | None = None
     group: str | None = None
+    patient: str | None = None
+    study: str | None = None
+    source: str | None = None
+    licence: str | None = None
 
 
 def read_csv(csv_file: Path, *, images: Path, required: Iterable[str] = ()) -> list[Record]:
