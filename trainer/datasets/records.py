@@ -1,9 +1,8 @@
-"""Data sets as lists of records. The `split.csv` form: `path`, any label columns, optionally `split` and `group`."""
+"""What every layout yields: one Record an image. And what is read from records: a split, the truth of a head."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ UNKNOWN = -1
 class Record:
     """One image file and what is known about it. `columns` holds every label and column of its row as text.
 
+    Names that mean the same in every data set: `fractured`, `abnormal` and `hardware` (0/1), `region`, `view`, `class`.
     `group` names what must not be torn apart by a split (a patient where patients are known), `source` its data set.
     """
 
@@ -34,23 +34,20 @@ class Record:
     licence: str | None = None
 
 
-def read_csv(csv_file: Path, *, images: Path, required: Iterable[str] = ()) -> list[Record]:
-    """The rows of `csv_file`; a relative `path` starts from the folder `images`, an absolute one is taken as it is.
-
-    Raises DataInvalid where the file cannot be read, a required column is missing, or there are no rows.
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """A folder that was read. `records` are images that are there, in a fixed order, `missing` those that a CSV lists
+    and that are not there; `notes` are sentences for people: what was left out, counted or made up (a split).
     """
-    try:
-        with csv_file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            missing = {"path", *required} - set(reader.fieldnames or ())
-            if missing:
-                raise DataInvalid(f"{csv_file.name} lacks the columns {', '.join(sorted(missing))}")
-            records = [_record(row, images=images) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataInvalid(f"{csv_file} is not there, or no CSV file that can be read") from error
-    if not records:
-        raise DataInvalid(f"{csv_file.name} has no rows")
-    return records
+
+    name: str
+    layout: str
+    folder: Path
+    records: list[Record]
+    missing: list[Record]
+    licence: str | None
+    attribution: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def of_split(records: Sequence[Record], split: str) -> list[Record]:
@@ -74,16 +71,6 @@ def truth(records: Sequence[Record], *, kind: str, labels: Sequence[str], column
             [index.get(r.columns.get(column, "").strip().lower(), UNKNOWN) for r in records], dtype=np.int64
         )
     return np.array([[_binary(record, column) for column in columns] for record in records], dtype=np.int64)
-
-
-def _record(row: dict[str, str], *, images: Path) -> Record:
-    name = (row.get("path") or "").strip()
-    if not name:
-        raise DataInvalid("a row of the CSV has an empty path")
-    columns = {key: value or "" for key, value in row.items() if key is not None}
-    return Record(
-        file=images / name, name=name, columns=columns, split=columns.get("split"), group=columns.get("group") or None
-    )
 
 
 def _binary(record: Record, column: str) -> int:

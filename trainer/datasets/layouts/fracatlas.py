@@ -1,0 +1,105 @@
+"""FracAtlas as it was published: `dataset.csv`, and `images/Fractured`, `images/Non_fractured` (or other folders).
+
+Abedeen et al., FracAtlas, Scientific Data 10, 521 (2023), doi:10.1038/s41597-023-02432-4. There are no patient ids:
+neighbouring ids are views of one patient, and stay together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from core.errors import DataInvalid
+from trainer.datasets.files import list_images
+from trainer.datasets.grouping import divided
+from trainer.datasets.layouts.layout import Content, Layout
+from trainer.datasets.records import Record
+from trainer.datasets.tables import Row, read_rows
+
+NAME = "fracatlas"
+LICENCE = "CC BY 4.0"
+ATTRIBUTION = (
+    "FracAtlas: Abedeen, I., Rahman, M. A., Prottyasha, F. Z., Ahmed, T., Chowdhury, T. M., Shatabda, S., "
+    "Scientific Data 10, 521 (2023), doi:10.1038/s41597-023-02432-4",
+)
+TABLE = "dataset.csv"
+REGIONS = ("hand", "leg", "hip", "shoulder")
+VIEWS = frozenset({"frontal", "lateral", "oblique"})
+COLUMNS = frozenset({"image_id", "fractured", *REGIONS, "mixed", "hardware", "multiscan"})
+# Ids count up within a hospital's export: so many neighbours are kept together.
+BLOCK = 8
+SHARES = {"val": 0.12, "test": 0.15}
+SEED = 20
+NUMBER = re.compile(r"(\d+)")
+
+
+def view_of(columns: Mapping[str, str]) -> str:
+    """The views that the flags name, `frontal` or `frontal+lateral`; empty where none is set."""
+    return "+".join(name for name in ("frontal", "lateral", "oblique") if columns.get(name, "").strip() == "1")
+
+
+def region_of(columns: Mapping[str, str]) -> str:
+    """The one region whose flag is set; `mixed` where several are, or where the row says so; empty where none is."""
+    named = [name for name in REGIONS if columns.get(name, "").strip() == "1"]
+    if len(named) > 1 or columns.get("mixed", "").strip() == "1":
+        return "mixed"
+    return named[0] if named else ""
+
+
+def block_of(name: str) -> str:
+    """The group of a file: the block of 8 consecutive ids that it is in; its name where that has no number."""
+    found = NUMBER.search(Path(name).stem)
+    return f"block{int(found.group(1)) // BLOCK:04d}" if found else name
+
+
+def read(folder: Path) -> Content:
+    """The rows of dataset.csv with their files, and a group-disjoint split of our own. Raises DataInvalid."""
+    rows = read_rows(folder / TABLE, required=("image_id", "fractured"))
+    listing = list_images(folder)
+    files: dict[str, list[Path]] = {}
+    for file in listing.images:
+        files.setdefault(file.name, []).append(file)
+    records = [_record(row, files, folder=folder) for row in rows]
+    listed = {record.file for record in records}
+    extra = [file for file in listing.images if file not in listed]
+    notes = [
+        "the data set has no split of its own: train, val and test are blocks of 8 neighbouring ids drawn with seed "
+        f"{SEED}; near-duplicates are not joined (lucency data audit finds them)"
+    ]
+    if extra:
+        notes.append(f"{len(extra)} images that {TABLE} does not list are left out")
+    contradictions = sum(_contradicts(record) for record in records)
+    if contradictions:
+        notes.append(
+            f"{contradictions} images lie in a folder that contradicts their flag `fractured`: the flag counts"
+        )
+    divided_records = divided(records, shares=SHARES, seed=SEED, stratum=lambda r: r.columns.get("fractured", ""))
+    return Content(divided_records, name=NAME, licence=LICENCE, attribution=ATTRIBUTION, notes=tuple(notes))
+
+
+def _record(row: Row, files: Mapping[str, list[Path]], *, folder: Path) -> Record:
+    name = row["image_id"].strip()
+    if not name:
+        raise DataInvalid(f"a row of {TABLE} has an empty image_id")
+    found = files.get(name, [])
+    if len(found) > 1:
+        raise DataInvalid(f"{name} is there {len(found)} times below {folder}")
+    assumed = folder / "images" / ("Fractured" if row["fractured"].strip() == "1" else "Non_fractured") / name
+    file = found[0] if found else assumed
+    columns = {**row, "region": region_of(row), "view": view_of(row)}
+    return Record(file=file, name=file.relative_to(folder).as_posix(), columns=columns, group=block_of(name))
+
+
+def _contradicts(record: Record) -> bool:
+    """Whether the published folder says the opposite of the flag (it does for IMG0003298)."""
+    said = {"fractured": "1", "non_fractured": "0"}.get(record.file.parent.name.lower())
+    return said is not None and said != record.columns["fractured"].strip()
+
+
+LAYOUT = Layout(
+    name="fracatlas",
+    looked_for="FracAtlas: dataset.csv beside the folder images",
+    matches=lambda folder: (folder / TABLE).is_file() and (folder / "images").is_dir(),
+    read=read,
+)
