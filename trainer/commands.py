@@ -76,7 +76,7 @@ def evaluate(
     """Measure a Bundle on labelled images. Exit status 3 where some of the files could not be read."""
     from networks.bundle import Bundle
     from networks.engines import make_engine
-    from trainer import evaluate as evaluation
+    from trainer import evaluation
     from trainer.datasets import of_split, read_csv
 
     loaded = Bundle.load(bundle)

@@ -17,7 +17,7 @@ from networks.export import write_bundle
 from trainer.calibration import calibrated, fit_temperature, logits_of, threshold_for
 from trainer.checkpoint import RunState
 from trainer.datasets import of_split, read_csv
-from trainer.evaluate import evaluate, required_columns
+from trainer.evaluation import evaluate, required_columns
 from trainer.model_card import model_card
 from trainer.recipe import Recipe
 from trainer.refit import refit_heads

@@ -28,7 +28,7 @@ from trainer.checkpoint import (
     write_state,
 )
 from trainer.datasets import UNKNOWN, of_split, read_csv, truth
-from trainer.metrics import auc
+from trainer.evaluation.ranking import auc
 from trainer.recipe import Phase, Recipe, training_part
 
 Report = Callable[[str], None]
