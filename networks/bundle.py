@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -93,7 +94,10 @@ class Sanity(_Frozen):
 
 
 class Specialist(_Frozen):
-    """The network that judges the radiographs of one region: its two files, and its own calibration and limits."""
+    """The network that judges the radiographs of one region: its two files, and its own calibration and limits.
+
+    `temperatures` by head, `thresholds` and `conformal` by Finding.
+    """
 
     keras_model: str
     serving_graph: str
@@ -104,12 +108,35 @@ class Specialist(_Frozen):
 
 class Routing(_Frozen):
     """A hierarchy: the softmax head `head` of model.onnx (the router) says which of the `specialists` (by region) gives
-    the Findings. Below the router's probability `refer_below` every Finding is referred.
+    what the manifest's other heads say. Below the router's probability `refer_below` every Finding is referred.
     """
 
     head: Label
     refer_below: Probability
     specialists: dict[Label, Specialist]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One network of a Bundle: its two files, and its heads and marginals in the order of its output."""
+
+    keras_model: str
+    serving_graph: str
+    heads: tuple[Head, ...]
+    marginals: tuple[Marginal, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return labels_of(self.heads, self.marginals)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where the router sent a radiograph, and how sure it was; `referred` where that is too little."""
+
+    specialist: str
+    probability: float
+    referred: bool
 
 
 class ExplanationSpec(_Frozen):
@@ -156,29 +183,52 @@ class Manifest(_Frozen):
         if not set(self.conformal) <= set(self.finding_labels):
             raise ValueError("a conformal decision of what is no finding")
         members = {head.name: set(head.labels) for head in self.heads if head.kind == "softmax"}
-        if any(not set(marginal.members) <= members.get(marginal.head, set()) for marginal in self.marginals):
-            raise ValueError("a marginal names unknown labels")
-        if self.routing is not None and set(self.routing.specialists) != members.get(self.routing.head):
-            raise ValueError("the specialists are not the labels of the router's head")
+        # All labels of a head always sum to one: nothing to decide, and nothing to explain.
+        if any(not set(marginal.members) < members.get(marginal.head, set()) for marginal in self.marginals):
+            raise ValueError("a marginal names unknown labels, or all of its head's")
+        if self.routing is not None:
+            self._check_routing(self.routing, members.get(self.routing.head, set()))
         if not set(self.explanation.default) <= set(self.explanation.labels) <= set(labels):
             raise ValueError("the explanation names unknown labels")
         return self
 
+    def _check_routing(self, routing: Routing, regions: set[str]) -> None:
+        if set(routing.specialists) != regions:
+            raise ValueError("the specialists are not the labels of the router's head")
+        if self.marginals:
+            raise ValueError("a hierarchy has no marginals")
+        judged = {head.name for head in self.heads if head.name != routing.head}
+        for specialist in routing.specialists.values():
+            if set(specialist.temperatures) != judged or set(specialist.thresholds) != set(self.finding_labels):
+                raise ValueError("a specialist's temperatures or thresholds are not those of its heads")
+            if not set(specialist.conformal) <= set(self.finding_labels):
+                raise ValueError("a conformal decision of what is no finding")
+
     @property
     def labels(self) -> tuple[str, ...]:
         """All labels, in the order of an engine's output: the heads', then the marginals'."""
-        return (
-            *(label for head in self.heads for label in head.labels),
-            *(marginal.label for marginal in self.marginals),
-        )
+        return labels_of(self.heads, self.marginals)
 
     @property
     def finding_labels(self) -> tuple[str, ...]:
         """Labels of sigmoid heads and marginals that are findings: each is a Finding with a threshold."""
-        return (
-            *(label for head in self.heads if head.kind == "sigmoid" for label in head.labels),
-            *(marginal.label for marginal in self.marginals if marginal.role == "finding"),
-        )
+        return findings_of(self.heads, self.marginals)
+
+    @property
+    def part(self) -> Part:
+        """The network in model.keras and model.onnx: the whole of a flat Bundle, a hierarchy's router."""
+        if self.routing is None:
+            return Part(KERAS_MODEL, SERVING_GRAPH, self.heads, self.marginals)
+        return Part(KERAS_MODEL, SERVING_GRAPH, tuple(head for head in self.heads if head.name == self.routing.head))
+
+    def specialist(self, region: str) -> Part:
+        """The network that judges the radiographs of `region`. Raises KeyError where there is none."""
+        if self.routing is None:
+            raise KeyError(region)
+        found = self.routing.specialists[region]
+        heads = (head for head in self.heads if head.name != self.routing.head)
+        own = tuple(head.model_copy(update={"temperature": found.temperatures[head.name]}) for head in heads)
+        return Part(found.keras_model, found.serving_graph, own)
 
     @property
     def region_labels(self) -> tuple[str, ...]:
@@ -252,13 +302,45 @@ class Bundle:
         """The first softmax head: it says which region of the body the radiograph shows."""
         return next((head for head in self.manifest.heads if head.kind == "softmax"), None)
 
-    def threshold(self, label: str) -> float:
-        """The probability from which on the Finding `label` is positive. Raises KeyError for what is no Finding."""
-        return self.manifest.thresholds[label].value
+    def route(self, regions: Mapping[str, float]) -> Route | None:
+        """Where the router sends a radiograph with these calibrated probabilities by region; None without a router."""
+        routing = self.manifest.routing
+        if routing is None:
+            return None
+        region = max(self.manifest.part.labels, key=regions.__getitem__)  # of equals the first, as engines do
+        return Route(region, regions[region], referred=regions[region] < routing.refer_below)
 
-    def decide(self, label: str, probability: float) -> Decision:
+    def threshold(self, label: str, *, route: Route | None = None) -> float:
+        """The probability from which on the Finding `label` is positive: of `route`'s specialist where there is one.
+
+        Raises KeyError for what is no Finding.
+        """
+        if route is None or self.manifest.routing is None:
+            return self.manifest.thresholds[label].value
+        return self.manifest.routing.specialists[route.specialist].thresholds[label].value
+
+    def conformal(self, label: str, *, route: Route | None = None) -> Conformal | None:
+        """The three-way decision of the Finding `label`, of `route`'s specialist where there is one; None without."""
+        if route is None or self.manifest.routing is None:
+            return self.manifest.conformal.get(label)
+        return self.manifest.routing.specialists[route.specialist].conformal.get(label)
+
+    def decide(self, label: str, probability: float, *, route: Route | None = None) -> Decision:
         """A Finding's decision; `probability` is calibrated, as engines give it."""
-        return Decision.POSITIVE if probability >= self.threshold(label) else Decision.NEGATIVE
+        return Decision.POSITIVE if probability >= self.threshold(label, route=route) else Decision.NEGATIVE
+
+
+def labels_of(heads: Iterable[Head], marginals: Iterable[Marginal]) -> tuple[str, ...]:
+    """The heads' labels, then the marginals'."""
+    return (*(label for head in heads for label in head.labels), *(marginal.label for marginal in marginals))
+
+
+def findings_of(heads: Iterable[Head], marginals: Iterable[Marginal]) -> tuple[str, ...]:
+    """Those of `labels_of` that are Findings: labels of sigmoid heads, and marginals with that role."""
+    return (
+        *(label for head in heads if head.kind == "sigmoid" for label in head.labels),
+        *(marginal.label for marginal in marginals if marginal.role == "finding"),
+    )
 
 
 def parse_manifest(content: bytes) -> Manifest:

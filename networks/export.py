@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,39 @@ import tf2onnx
 
 from core.errors import BundleInvalid
 from core.vocabulary import DISCLAIMER
-from networks.bundle import KERAS_MODEL, MODEL_CARD, SERVING_GRAPH, Bundle, write_manifest
+from networks.bundle import (
+    KERAS_MODEL,
+    MODEL_CARD,
+    SERVING_GRAPH,
+    Bundle,
+    Head,
+    Marginal,
+    findings_of,
+    labels_of,
+    write_manifest,
+)
 from networks.classifier import FEATURES, RadiographClassifier
 from networks.engines.onnx import OUTPUTS, session_options
 from networks.grad_cam import ExplainedClassifier
 
 OPSET = 18
 INPUT = "image"
+# Findings that are explained when a client names none; of fourteen it must name those it wants beyond the first.
+DEFAULT_EXPLAINED = 3
 
 
-def export_graph(classifier: RadiographClassifier, file: Path, *, temperatures: Mapping[str, float]) -> None:
+def export_graph(
+    classifier: RadiographClassifier,
+    file: Path,
+    *,
+    temperatures: Mapping[str, float],
+    marginals: Sequence[Marginal] = (),
+) -> None:
     """Write the ONNX graph: one input (n, size, size, 1) uint8, n free; outputs as `ExplainedClassifier` gives them.
 
     Raises BundleInvalid where the exported graph is not of that form or disagrees with the Keras model.
     """
-    explained = ExplainedClassifier(classifier, temperatures=temperatures)
+    explained = ExplainedClassifier(classifier, temperatures=temperatures, marginals=marginals)
     signature = [tf.TensorSpec((None, classifier.size, classifier.size, 1), tf.uint8, name=INPUT)]
 
     @tf.function(input_signature=signature)  # type: ignore[untyped-decorator, unused-ignore]
@@ -51,28 +69,99 @@ def write_bundle(
 ) -> Bundle:
     """Write a whole Bundle into `folder`, which is emptied first, and return it verified.
 
-    `fields` are the manifest's but for `files`, `explanation`, `disclaimer`; its heads' temperatures go into the graph.
+    `fields` are the manifest's but for `files`, `disclaimer` and `explanation` (which may be given); its heads'
+    temperatures and its marginals go into the graph.
     """
+    _empty(folder)
+    temperatures = {head["name"]: head.get("temperature", 1.0) for head in fields["heads"]}
+    marginals = [Marginal.model_validate(marginal) for marginal in fields.get("marginals", ())]
+    grid = _write_part(
+        folder, classifier, files=(KERAS_MODEL, SERVING_GRAPH), temperatures=temperatures, marginals=marginals
+    )
+    return _write_manifest(folder, fields, grid=grid, model_card=model_card)
+
+
+def write_hierarchical_bundle(
+    folder: Path,
+    *,
+    router: RadiographClassifier,
+    specialists: Mapping[str, RadiographClassifier],
+    fields: Mapping[str, Any],
+    model_card: str,
+) -> Bundle:
+    """Write a Bundle of a router and one specialist a region into `folder`, which is emptied first.
+
+    `router` has one softmax head, whose labels are the regions; `specialists` all have the same other heads. `fields`
+    are as in `write_bundle`: its `heads` are the specialists' heads and the router's (with its temperature), its
+    `thresholds` hold for no region in particular, and its `routing` is {"head": the router's, "refer_below": p,
+    "specialists": {region: {"temperatures": {head: T}, "thresholds": {…}, "conformal": {…}}}}; the names of the files
+    are filled in here. Specialists are written one after another, so a mapping that loads each when asked for it holds
+    one at a time. Raises BundleInvalid where the networks do not fit together.
+    """
+    _empty(folder)
+    routing = dict(fields["routing"])
+    if set(routing["specialists"]) != set(specialists):
+        raise BundleInvalid("the routing and the specialists name different regions")
+    temperatures = {head["name"]: head.get("temperature", 1.0) for head in fields["heads"]}
+    described = tuple(Head.model_validate(head) for head in fields["heads"])
+    _require_heads(router, [head for head in described if head.name == routing["head"]])
+    grid = _write_part(folder, router, files=(KERAS_MODEL, SERVING_GRAPH), temperatures=temperatures)
+    written = {}
+    for region in specialists:
+        classifier, own = specialists[region], routing["specialists"][region]
+        _require_heads(classifier, [head for head in described if head.name != routing["head"]])
+        if classifier.size != router.size:
+            raise BundleInvalid(f"the specialist of {region} takes another size than the router")
+        files = (f"specialist-{region}.keras", f"specialist-{region}.onnx")
+        if _write_part(folder, classifier, files=files, temperatures=own["temperatures"]) != grid:
+            raise BundleInvalid(f"the heatmaps of the specialist of {region} have another grid than the router's")
+        written[region] = {**own, "keras_model": files[0], "serving_graph": files[1]}
+    routing["specialists"] = written
+    return _write_manifest(folder, {**fields, "routing": routing}, grid=grid, model_card=model_card)
+
+
+def _empty(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+
+
+def _require_heads(classifier: RadiographClassifier, heads: Sequence[Head]) -> None:
+    found = [(head.name, head.kind, head.labels) for head in classifier.heads]
+    if found != [(head.name, head.kind, head.labels) for head in heads]:
+        raise BundleInvalid(f"the heads of {classifier.name} are not those that the manifest describes")
+
+
+def _write_part(
+    folder: Path,
+    classifier: RadiographClassifier,
+    *,
+    files: tuple[str, str],
+    temperatures: Mapping[str, float],
+    marginals: Sequence[Marginal] = (),
+) -> tuple[int, int]:
+    """Write one network as (Keras model, serving graph); the (rows, columns) of its heatmaps."""
     # Rebuilt from its config: without the optimizer's state, and with every layer trainable again.
     clean = RadiographClassifier.from_config({**classifier.get_config(), "trainable": True})
     clean.set_weights(classifier.get_weights())
-    clean.save(folder / KERAS_MODEL)
-    temperatures = {head["name"]: head.get("temperature", 1.0) for head in fields["heads"]}
-    export_graph(clean, folder / SERVING_GRAPH, temperatures=temperatures)
+    clean.save(folder / files[0])
+    export_graph(clean, folder / files[1], temperatures=temperatures, marginals=marginals)
+    rows, columns = clean.get_layer(FEATURES).output.shape[1:3]
+    return rows, columns
+
+
+def _write_manifest(folder: Path, fields: Mapping[str, Any], *, grid: tuple[int, int], model_card: str) -> Bundle:
     (folder / MODEL_CARD).write_text(model_card, encoding="utf-8")
-    grid = clean.get_layer(FEATURES).output.shape[1:3]
-    labels = clean.labels
-    findings = tuple(label for head in clean.heads if head.kind == "sigmoid" for label in head.labels)
-    explanation = {"layer": FEATURES, "grid": tuple(grid), "labels": labels, "default": findings or labels[:1]}
+    heads = [Head.model_validate(head) for head in fields["heads"]]
+    marginals = [Marginal.model_validate(marginal) for marginal in fields.get("marginals", ())]
+    labels = labels_of(heads, marginals)
+    default = (findings_of(heads, marginals) or labels[:1])[:DEFAULT_EXPLAINED]
+    explanation = {"layer": FEATURES, "grid": grid, "labels": labels, "default": default}
     return write_manifest(folder, {"disclaimer": DISCLAIMER, "explanation": explanation, **fields})
 
 
 def _name_outputs(model: onnx.ModelProto) -> None:
-    """tf2onnx may name outputs `Identity:0`; give them the names that the engine asks for, by their rank."""
-    for output in model.graph.output:
-        wanted = "probabilities" if len(output.type.tensor_type.shape.dim) == 2 else "class_activations"
+    """tf2onnx names outputs `Identity:0` and so on, in the order of their names; give them the names themselves."""
+    for output, wanted in zip(model.graph.output, sorted(OUTPUTS), strict=True):
         if output.name == wanted:
             continue
         for node in model.graph.node:

@@ -5,47 +5,102 @@ or softmax). Behind a global average pooling of Z positions y depends on A_k onl
 α_k = ∂y/∂g_k / Z at every position: the gradient of a head of Dense, ReLU and BatchNormalization layers is a product of
 their matrices, scales and masks. It is written here as forward operations; no gradient tape, nothing that a serving
 graph cannot hold.
+
+A marginal sums softmax probabilities. Its y is the logit of that sum, times the temperature T as for every label:
+T·(log Σ_members e^{z/T} − log Σ_others e^{z/T}), whose gradient is the members' gradients weighted by their softmax
+among themselves, minus the others' likewise. Before the ReLU a map is linear in the gradient: the weights combine maps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-from networks.classifier import FEATURES, POOLED, RadiographClassifier
+from networks.bundle import Marginal
+from networks.classifier import FEATURES, POOLED, HeadSpec, RadiographClassifier
+
+# Added to a logit, it leaves nothing of it in a softmax, and is exact in float32.
+NOTHING = -1e9
 
 
 class ExplainedClassifier(keras.Model):  # type: ignore[misc] # Keras ships no types
-    """(n, size, size, 1) uint8 → {"probabilities": (n, L), "class_activations": (n, L, gh, gw)}, float32.
+    """(n, size, size, 1) uint8 → {"probabilities": (n, L), "class_activations": (n, L, gh, gw), "features": (n, C)},
+    float32.
 
-    What is served: calibrated probabilities (`temperatures` by head name divide the logits) and the raw Grad-CAM of all
-    labels, in the order of the classifier's heads. It shares the classifier's layers and weights, and is never saved.
+    What is served: calibrated probabilities (`temperatures` by head name divide the logits), the raw Grad-CAM of all
+    labels, in the order of the classifier's heads and then of `marginals`, and the pooled features. It shares the
+    classifier's layers and weights, and is never saved.
     """
 
-    def __init__(self, classifier: RadiographClassifier, *, temperatures: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        classifier: RadiographClassifier,
+        *,
+        temperatures: Mapping[str, float],
+        marginals: Sequence[Marginal] = (),
+    ) -> None:
         super().__init__(name="explained_classifier")
         self.trunk = keras.Model(
             classifier.inputs[0], [classifier.get_layer(FEATURES).output, classifier.get_layer(POOLED).output]
         )
         self.chains = [(head, classifier.head_chain(head.name)) for head in classifier.heads]
         self.temperatures = dict(temperatures)
+        self.marginals = tuple(marginals)
 
     def call(self, image: Any) -> dict[str, Any]:
         features, pooled = self.trunk(image, training=False)
         features = ops.cast(features, "float32")
-        probabilities, weights = [], []
+        outputs, maps = {}, {}
         for head, chain in self.chains:
             logits, gradient = logits_and_gradient(chain, pooled)
-            scaled = logits / self.temperatures.get(head.name, 1.0)
-            probabilities.append(ops.sigmoid(scaled) if head.kind == "sigmoid" else ops.softmax(scaled))
-            weights.append(gradient)
+            outputs[head.name] = logits / self.temperatures.get(head.name, 1.0)
+            maps[head.name] = unrectified_maps(features, gradient)
+        probabilities = [_probabilities(head.kind, outputs[head.name]) for head, _ in self.chains]
+        activations = [maps[head.name] for head, _ in self.chains]
+        for marginal in self.marginals:
+            mask = _mask(next(head for head, _ in self.chains if head.name == marginal.head), marginal)
+            summed = ops.sum(ops.softmax(outputs[marginal.head]) * mask, axis=-1, keepdims=True)
+            probabilities.append(ops.clip(summed, 0.0, 1.0))
+            weights = ops.expand_dims(marginal_weights(outputs[marginal.head], mask), 1)
+            activations.append(ops.matmul(weights, maps[marginal.head]))
+        stacked = ops.relu(ops.concatenate(activations, axis=1))
         return {
             "probabilities": ops.concatenate(probabilities, axis=-1),
-            "class_activations": class_activations(features, weights),
+            "class_activations": ops.reshape(stacked, (-1, stacked.shape[1], *features.shape[1:3])),
+            "features": ops.cast(pooled, "float32"),
         }
+
+
+def marginal_weights(logits: Any, mask: Any) -> Any:
+    """(n, L) calibrated logits and the (1, L) mask of a marginal's members → (n, L): the weights of the labels'
+    gradients in the marginal's own.
+    """
+    members = ops.softmax(logits + NOTHING * (1.0 - mask))
+    others = ops.softmax(logits + NOTHING * mask)
+    return members - others
+
+
+def unrectified_maps(features: Any, gradient: Any) -> Any:
+    """(n, gh, gw, K) features and a head's gradient with respect to their mean → (n, L, gh·gw) Grad-CAM before ReLU."""
+    _, rows, columns, channels = features.shape
+    flat = ops.reshape(features, (-1, rows * columns, channels))
+    if gradient.shape[0] == 1:  # the same for every image: one matrix product over all positions
+        maps = ops.transpose(ops.matmul(flat, ops.transpose(gradient[0])), (0, 2, 1))
+    else:
+        maps = ops.matmul(gradient, ops.transpose(flat, (0, 2, 1)))
+    return maps / float(rows * columns)
+
+
+def _probabilities(kind: str, logits: Any) -> Any:
+    return ops.sigmoid(logits) if kind == "sigmoid" else ops.softmax(logits)
+
+
+def _mask(head: HeadSpec, marginal: Marginal) -> Any:
+    return np.array([[label in marginal.members for label in head.labels]], dtype=np.float32)
 
 
 def logits_and_gradient(chain: list[keras.layers.Layer], pooled: Any) -> tuple[Any, Any]:
@@ -64,21 +119,6 @@ def logits_and_gradient(chain: list[keras.layers.Layer], pooled: Any) -> tuple[A
     for step in reversed(backward):
         gradient = step(gradient)
     return tensor, gradient
-
-
-def class_activations(features: Any, gradients: list[Any]) -> Any:
-    """(n, gh, gw, K) features and each head's gradient with respect to their mean → (n, L, gh, gw) Grad-CAM, ReLU'd."""
-    _, rows, columns, channels = features.shape
-    flat = ops.reshape(features, (-1, rows * columns, channels))
-    maps = []
-    for gradient in gradients:
-        if gradient.shape[0] == 1:  # the same for every image: one matrix product over all positions
-            maps.append(ops.transpose(ops.matmul(flat, ops.transpose(gradient[0])), (0, 2, 1)))
-        else:
-            maps.append(ops.matmul(gradient, ops.transpose(flat, (0, 2, 1))))
-    stacked = ops.concatenate(maps, axis=1) if len(maps) > 1 else maps[0]
-    stacked = ops.relu(stacked / float(rows * columns))
-    return ops.reshape(stacked, (-1, stacked.shape[1], rows, columns))
 
 
 def _forward(layer: keras.layers.Layer, tensor: Any) -> tuple[Any, Any]:

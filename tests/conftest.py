@@ -7,7 +7,7 @@ import subprocess
 import sysconfig
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,3 +153,20 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return Path(make_bundle(tmp_path_factory.mktemp("bundle")))
+
+
+@pytest.fixture(scope="session")
+def tiny_bundles(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny random Bundle of a kind of `tests.bundles.KINDS`; each is written once. Do not change it."""
+    folder = tmp_path_factory.mktemp("kinds")
+
+    def folder_of(kind: str) -> Path:
+        from tests.bundles import KINDS
+
+        if not (folder / kind / "bundle.json").exists():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # as above
+                KINDS[kind](folder / kind)
+        return folder / kind
+
+    return folder_of

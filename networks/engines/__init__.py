@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from core.vocabulary import EngineName
-from networks.bundle import Bundle
+from networks.bundle import Bundle, Part
 from networks.engines.engine import Engine, EngineOutput
+from networks.engines.hierarchy import HierarchicalEngine
 
 __all__ = ["Engine", "EngineOutput", "make_engine"]
 
@@ -14,10 +15,16 @@ def make_engine(name: EngineName, bundle: Bundle, *, threads: int = 1) -> Engine
 
     Raises EngineFailed where the engine is not installed or cannot load the Bundle's network.
     """
+    if bundle.manifest.routing is None:
+        return _engine(name, bundle, bundle.manifest.part, threads=threads)
+    return HierarchicalEngine(bundle, lambda part: _engine(name, bundle, part, threads=threads))
+
+
+def _engine(name: EngineName, bundle: Bundle, part: Part, *, threads: int) -> Engine:
     if name is EngineName.ONNXRUNTIME:
         from networks.engines.onnx import OnnxEngine  # noqa: PLC0415 - not every image has it
 
-        return OnnxEngine(bundle, threads=threads)
+        return OnnxEngine(bundle, part=part, threads=threads)
     from networks.engines.keras import KerasEngine  # noqa: PLC0415 - loads TensorFlow, seconds and hundreds of megabytes
 
-    return KerasEngine(bundle, threads=threads)
+    return KerasEngine(bundle, part=part, threads=threads)

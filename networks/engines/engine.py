@@ -17,11 +17,13 @@ class EngineOutput:
     """The result of one pass over n radiographs, for all L labels of the Bundle in its order.
 
     `probabilities` (n, L) float32, calibrated. `class_activations` (n, L, gh, gw) float32, ≥ 0: Grad-CAM before any
-    scaling; all zeros where a label's map is nowhere positive.
+    scaling; all zeros where a label's map is nowhere positive. `features` (n, C) float32: what the heads stand on, of a
+    hierarchy the router's; None of a graph that does not give them (those of the first release).
     """
 
     probabilities: NDArray[np.float32]
     class_activations: NDArray[np.float32]
+    features: NDArray[np.float32] | None = None
 
 
 class Engine(Protocol):

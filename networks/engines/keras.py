@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 
 from core.errors import EngineFailed
 from core.vocabulary import EngineName
-from networks.bundle import KERAS_MODEL, Bundle
+from networks.bundle import Bundle, Part
 from networks.classifier import RadiographClassifier
 from networks.engines.engine import EngineOutput, check_batch
 from networks.grad_cam import ExplainedClassifier
 
 
 class KerasEngine:
-    """TensorFlow, on a GPU where there is one."""
+    """TensorFlow, on a GPU where there is one. It runs `part` of the Bundle, or its only one."""
 
     name = EngineName.TENSORFLOW
 
-    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle, *, part: Part | None = None, threads: int = 1) -> None:
         self.version = f"tensorflow {tf.__version__}"
         self._size = bundle.preprocessing.size
         set_threads(threads)
-        self._explained = load_explained(bundle)
+        self._explained = load_explained(bundle, part=part)
         self._run = tf.function(
             self._explained, input_signature=[tf.TensorSpec((None, self._size, self._size, 1), tf.uint8)]
         )
@@ -38,7 +38,9 @@ class KerasEngine:
         except tf.errors.OpError as error:
             raise EngineFailed from error
         return EngineOutput(
-            probabilities=output["probabilities"].numpy(), class_activations=output["class_activations"].numpy()
+            probabilities=output["probabilities"].numpy(),
+            class_activations=output["class_activations"].numpy(),
+            features=output["features"].numpy(),
         )
 
     def warm_up(self, batch_sizes: Iterable[int]) -> None:
@@ -46,15 +48,21 @@ class KerasEngine:
             self.run(np.zeros((count, self._size, self._size, 1), dtype=np.uint8))
 
 
-def load_explained(bundle: Bundle) -> ExplainedClassifier:
-    """The Bundle's Keras model with calibration and Grad-CAM. Raises EngineFailed where it is not ours."""
+def load_explained(bundle: Bundle, *, part: Part | None = None) -> ExplainedClassifier:
+    """The Keras model of `part` with calibration and Grad-CAM. Raises EngineFailed where it is not ours."""
+    part = part or bundle.manifest.part
     try:
-        classifier = keras.models.load_model(bundle.file(KERAS_MODEL), compile=False)
+        classifier = keras.models.load_model(bundle.file(part.keras_model), compile=False)
     except (OSError, ValueError, TypeError) as error:
         raise EngineFailed("the Keras model cannot be loaded") from error
-    if not isinstance(classifier, RadiographClassifier) or classifier.labels != bundle.labels:
+    described = tuple((head.name, head.kind, head.labels) for head in part.heads)
+    if not isinstance(classifier, RadiographClassifier) or described != tuple(
+        (head.name, head.kind, head.labels) for head in classifier.heads
+    ):
         raise EngineFailed("the Keras model is not the one that the manifest describes")
-    return ExplainedClassifier(classifier, temperatures={head.name: head.temperature for head in bundle.manifest.heads})
+    return ExplainedClassifier(
+        classifier, temperatures={head.name: head.temperature for head in part.heads}, marginals=part.marginals
+    )
 
 
 def set_threads(threads: int) -> None:

@@ -11,10 +11,12 @@ from onnxruntime.capi import onnxruntime_pybind11_state
 
 from core.errors import BundleInvalid, EngineFailed
 from core.vocabulary import EngineName
-from networks.bundle import SERVING_GRAPH, Bundle
+from networks.bundle import Bundle, Part
 from networks.engines.engine import EngineOutput, check_batch
 
-OUTPUTS = ["probabilities", "class_activations"]
+OUTPUTS = ["probabilities", "class_activations", "features"]
+# Graphs of the first release end here.
+FIRST_OUTPUTS = OUTPUTS[:2]
 # ONNX Runtime's own exceptions have no base in common but Exception.
 FAULTS: tuple[type[Exception], ...] = (
     RuntimeError,
@@ -28,31 +30,35 @@ FAULTS: tuple[type[Exception], ...] = (
 
 
 class OnnxEngine:
-    """ONNX Runtime on the CPU."""
+    """ONNX Runtime on the CPU. It runs `part` of the Bundle, or its only one."""
 
     name = EngineName.ONNXRUNTIME
 
-    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle, *, part: Part | None = None, threads: int = 1) -> None:
         self.version = f"onnxruntime {onnxruntime.__version__}"
         self._size = bundle.preprocessing.size
         try:
             self._session = onnxruntime.InferenceSession(
-                str(bundle.file(SERVING_GRAPH)), session_options(threads=threads), providers=["CPUExecutionProvider"]
+                str(bundle.file((part or bundle.manifest.part).serving_graph)),
+                session_options(threads=threads),
+                providers=["CPUExecutionProvider"],
             )
         except FAULTS as error:
             raise EngineFailed("the serving graph cannot be loaded") from error
         inputs = self._session.get_inputs()
-        if len(inputs) != 1 or {output.name for output in self._session.get_outputs()} != set(OUTPUTS):
+        given = {output.name for output in self._session.get_outputs()}
+        self._outputs = OUTPUTS if "features" in given else FIRST_OUTPUTS
+        if len(inputs) != 1 or given != set(self._outputs):
             raise BundleInvalid("the serving graph's inputs or outputs are not those of this release")
         self._input = inputs[0].name
 
     def run(self, batch: NDArray[np.uint8]) -> EngineOutput:
         check_batch(batch, size=self._size)
         try:
-            probabilities, activations = self._session.run(OUTPUTS, {self._input: batch})
+            values = self._session.run(self._outputs, {self._input: batch})
         except FAULTS as error:
             raise EngineFailed from error
-        return EngineOutput(probabilities=probabilities, class_activations=activations)
+        return EngineOutput(**dict(zip(self._outputs, values, strict=True)))
 
     def warm_up(self, batch_sizes: Iterable[int]) -> None:
         for count in batch_sizes:

@@ -73,6 +73,56 @@ def test_equals_the_textbook(deep):
     np.testing.assert_allclose(explained["probabilities"], expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_marginal_equals_the_gradient_of_its_logit(deep):
+    """Against the tape through log p/(1-p) of the sum of calibrated probabilities itself, in float64."""
+    import keras
+    import tensorflow as tf
+
+    from networks.bundle import Marginal
+    from networks.classifier import HeadSpec, RadiographClassifier
+    from networks.grad_cam import ExplainedClassifier
+
+    keras.utils.set_random_seed(4)
+    extra = {"batch_normalisation": True, "hidden": (24,), "dropout": 0.4} if deep else {}
+    heads = (HeadSpec("x", "sigmoid", ("x",)), HeadSpec("many", "softmax", tuple("abcdef"), **extra))
+    classifier = RadiographClassifier(backbone="tiny", size=64, heads=heads)
+    logits = classifier.head_chain("many")[-2]
+    logits.set_weights([20 * weights for weights in logits.get_weights()])
+    marginals = [
+        Marginal(label=label, head="many", members=tuple(members), role="finding")
+        for label, members in (("ace", "ace"), ("f", "f"), ("abcde", "abcde"))
+    ]
+    batch, temperature = _batch(64), 1.7
+    explained = ExplainedClassifier(classifier, temperatures={"many": temperature}, marginals=marginals)(batch)
+    activations = keras.Model(classifier.inputs[0], classifier.get_layer("features").output)(batch, training=False)
+    expected, sums = [], []
+    for marginal in marginals:
+        with tf.GradientTape() as tape:
+            tape.watch(activations)
+            tensor = tf.reduce_mean(activations, axis=(1, 2))
+            for layer in classifier.head_chain("many")[:-1]:
+                tensor = (
+                    layer(tensor, training=False) if "bn" in layer.name or "dropout" in layer.name else layer(tensor)
+                )
+            probabilities = tf.nn.softmax(tf.cast(tensor, tf.float64) / temperature)
+            summed = sum(probabilities[:, "abcdef".index(member)] for member in marginal.members)
+            score = temperature * (tf.math.log(summed) - tf.math.log1p(-summed))
+        weights = tf.reduce_mean(tape.gradient(score, activations), axis=(1, 2), keepdims=True)
+        expected.append(tf.nn.relu(tf.reduce_sum(weights * activations, axis=-1)).numpy())
+        sums.append(summed.numpy())
+    _close(np.asarray(explained["class_activations"])[:, 7:], np.stack(expected, axis=1))
+    np.testing.assert_allclose(np.asarray(explained["probabilities"])[:, 7:], np.stack(sums, axis=1), atol=1e-5)
+
+
+def test_a_marginal_of_a_saturated_softmax_is_finite():
+    from networks.grad_cam import marginal_weights
+
+    logits = np.array([[200.0, -200.0, 0.0], [-1e4, 1e4, 0.0]], dtype=np.float32)
+    weights = np.asarray(marginal_weights(logits, np.array([[0.0, 1.0, 0.0]], dtype=np.float32)))
+    np.testing.assert_allclose(weights, [[-1, 1, 0], [0, 1, -1]], atol=1e-6)
+
+
 def test_both_engines_equal_the_textbook_on_the_bundle(bundle):
     from core.vocabulary import EngineName
     from networks.engines import make_engine
