@@ -15,7 +15,6 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".dcm", ".dicom"})
 JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "ehthumbs.db"})
 # Deeper than any published layout; also what ends a circle of links.
 DEPTH = 8
-TOP_FOLDERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +63,6 @@ def entries(folder: Path) -> list[Path]:
 def folders(folder: Path) -> list[Path]:
     """The folders in `folder`, sorted by name, without junk."""
     return [entry for entry in entries(folder) if entry.is_dir()]
-
-
-def top_folders(folder: Path) -> Iterator[Path]:
-    """`folder`, and what is in it as long as that is a single folder: archives unpack to one, or to one in one."""
-    for _ in range(TOP_FOLDERS):
-        yield folder
-        inside = folders(folder)
-        if len(inside) != 1:
-            return
-        folder = inside[0]
 
 
 def plain(name: str) -> str:

@@ -8,28 +8,29 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.errors import DataInvalid
-from trainer.datasets.files import plain, top_folders
-from trainer.datasets.layouts import LAYOUTS
+from trainer.datasets.files import entries, folders, plain
+from trainer.datasets.layouts import LAYOUTS, csv_table
 from trainer.datasets.layouts.csv_table import read_table
 from trainer.datasets.layouts.layout import Content, Layout, split_name
-from trainer.datasets.layouts.split_csv import read_split_csv
+from trainer.datasets.layouts.split_csv import LAYOUT as SPLIT_LAYOUT
+from trainer.datasets.layouts.split_csv import SPLIT_CSV, read_split_csv
 from trainer.datasets.records import DataSet, Record
-from trainer.datasets.tables import read_rows
+from trainer.datasets.tables import is_split_only, read_rows
 
 # So many names stand in a note; the rest is counted.
 NAMED = 3
-# A CSV with nothing else gives a split to records that know their labels already.
-SPLIT_ONLY = {"path", "split", "group"}
+# So deep below the folder given may the data set begin.
+TOP_FOLDERS = 2
 
 
 def read(
     folder: Path, *, layout: str | None = None, split_csv: Path | None = None, images: Path | None = None
 ) -> DataSet:
-    """The data set in `folder` (or in the only folder inside it), by `layout` or by the first layout that it matches.
+    """The data set in `folder` (or in a folder inside it), by `layout` or by the first layout that it matches.
 
-    `split_csv` names a CSV with labels to read instead; one with the columns path, split and group only lays its split
-    over the folder's own layout, and leaves out what it does not list. `images` is where relative paths of a CSV start,
-    the folder itself unless given. `folder` may be a CSV file.
+    `split_csv` names a CSV with labels to read instead. One with the columns path, split and group alone lays its split
+    over the folder's own layout, and leaves out what it does not list; so does such a split.csv in the folder.
+    `images` is where relative paths of a CSV start, the CSV's folder unless given. `folder` may be a CSV file.
 
     Raises DataInvalid for a folder that is not there or empty, of no known layout, or at odds with itself.
     """
@@ -38,15 +39,18 @@ def read(
         folder, split_csv = folder.parent, folder
     if not folder.is_dir():
         raise DataInvalid(f"{folder} is not there, or no folder")
-    if split_csv is None:
-        chosen, place = _detected(folder, layout)
-        return _finished(chosen.read(images or place), layout=chosen.name, folder=place)
-    csv_file = split_csv if split_csv.is_absolute() or split_csv.is_file() else folder / split_csv
-    header = set(read_rows(csv_file, required=())[0])
-    if {"path", "split"} <= header <= SPLIT_ONLY:
-        return _overlaid(read(folder, layout=layout, images=images), csv_file)
-    content = (read_split_csv if "path" in header else read_table)(csv_file, images=images or folder)
-    return _finished(content, layout="split_csv" if "path" in header else "csv", folder=folder)
+    if split_csv is not None:
+        csv_file = split_csv if split_csv.is_file() else folder / split_csv
+        if not is_split_only(csv_file):
+            return _of_csv(csv_file, folder=folder, images=images or folder)
+    chosen, place = _detected(folder, layout)
+    if images is not None:
+        return _of_csv(_table_of(chosen, place), folder=place, images=images)
+    data_set = _finished(chosen.read(place), layout=chosen.name, folder=place)
+    laid_over = place / SPLIT_CSV if split_csv is None else csv_file
+    if split_csv is None and not (laid_over.is_file() and is_split_only(laid_over)):
+        return data_set
+    return _overlaid(data_set, laid_over)
 
 
 def combine(data_sets: Sequence[DataSet]) -> list[Record]:
@@ -64,25 +68,58 @@ def combine(data_sets: Sequence[DataSet]) -> list[Record]:
     return [_prefixed(record, data_set.name) for data_set in data_sets for record in data_set.records]
 
 
+def _of_csv(csv_file: Path, *, folder: Path, images: Path) -> DataSet:
+    if csv_file.name == SPLIT_CSV:
+        return _finished(read_split_csv(csv_file, images=images), layout=SPLIT_LAYOUT.name, folder=folder)
+    return _finished(read_table(csv_file, images=images), layout=csv_table.LAYOUT.name, folder=folder)
+
+
+def _table_of(layout: Layout, folder: Path) -> Path:
+    table = {SPLIT_LAYOUT.name: folder / SPLIT_CSV, csv_table.LAYOUT.name: csv_table.table_in(folder)}.get(layout.name)
+    if table is None:
+        raise DataInvalid(f"a folder of images is for CSV files; {folder} has the layout {layout.name}")
+    return table
+
+
 def _detected(folder: Path, wanted: str | None) -> tuple[Layout, Path]:
     known = {layout.name: layout for layout in LAYOUTS}
     if wanted is not None and wanted not in known:
         raise DataInvalid(f"the layout {wanted!r} is unknown; there are: {', '.join(known)}")
     candidates = LAYOUTS if wanted is None else (known[wanted],)
-    for place in top_folders(folder):
-        for layout in candidates:
-            if layout.matches(place):
-                return layout, place
-    looked_for = "; ".join(layout.looked_for for layout in candidates)
-    raise DataInvalid(f"{folder} has no known layout. Looked for: {looked_for}")
+    if not entries(folder):
+        raise DataInvalid(f"{folder} is empty")
+    # A lone CSV file says nothing of the folders beside it: it is tried last, and in the folder itself only.
+    telling = [layout for layout in candidates if layout is not csv_table.LAYOUT]
+    found = _matching(folder, telling, depth=TOP_FOLDERS)
+    if not found and len(telling) < len(candidates) and csv_table.LAYOUT.matches(folder):
+        return csv_table.LAYOUT, folder
+    if len(found) > 1:
+        places = ", ".join(place.name for _, place in found)
+        raise DataInvalid(f"{folder} holds several data sets; name one: {places}")
+    if not found:
+        looked_for = "; ".join(layout.looked_for for layout in candidates)
+        raise DataInvalid(f"{folder} has no known layout. Looked for: {looked_for}")
+    return found[0]
+
+
+def _matching(folder: Path, candidates: Sequence[Layout], *, depth: int) -> list[tuple[Layout, Path]]:
+    """The folder itself, else the folders inside that match: archives unpack to one folder, or to one in one."""
+    layout = next((layout for layout in candidates if layout.matches(folder)), None)
+    if layout is not None:
+        return [(layout, folder)]
+    if not depth:
+        return []
+    return [found for inside in folders(folder) for found in _matching(inside, candidates, depth=depth - 1)]
 
 
 def _finished(content: Content, *, layout: str, folder: Path) -> DataSet:
     """Checked files, no row twice, and what the data set says of all its records."""
     name = content.name or plain(folder.resolve().name) or layout
     records, repeated = _unique(content.records)
-    there = [record for record in records if record.file.is_file()]
-    missing = [record for record in records if not record.file.is_file()]
+    there: list[Record] = []
+    missing: list[Record] = []
+    for record in records:
+        (there if record.file.is_file() else missing).append(record)
     if not there:
         raise DataInvalid(
             f"{folder}: none of the {len(missing)} listed images is there, such as {missing[0].file}"
@@ -113,10 +150,10 @@ def _of_set(record: Record, name: str, licence: str | None) -> Record:
 
 def _unique(records: Iterable[Record]) -> tuple[list[Record], int]:
     """Without repeated rows. Raises DataInvalid where rows of one file differ."""
-    seen: dict[str, Record] = {}
+    seen: dict[Path, Record] = {}
     repeated = 0
     for record in records:
-        known = seen.setdefault(record.name, record)
+        known = seen.setdefault(record.file, record)
         if known is record:
             continue
         if known != record:

@@ -12,6 +12,15 @@ from trainer.datasets.records import Record
 Row = dict[str, str]
 
 
+# A CSV with nothing else gives a split to records that know their labels already.
+SPLIT_ONLY = {"path", "split", "group"}
+
+
+def is_split_only(csv_file: Path) -> bool:
+    """Whether the CSV says which split an image is in and nothing more. Raises DataInvalid where it cannot be read."""
+    return {"path", "split"} <= set(read_rows(csv_file)[0]) <= SPLIT_ONLY
+
+
 def read_rows(csv_file: Path, *, required: Iterable[str] = ()) -> list[Row]:
     """The rows of `csv_file` as text, with trimmed column names; a byte order mark and CRLF are no part of them.
 

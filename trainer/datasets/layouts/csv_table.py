@@ -7,6 +7,8 @@ from pathlib import Path
 
 from core.errors import DataInvalid
 from trainer.datasets.files import entries, list_images, plain
+from trainer.datasets.layouts import fracatlas
+from trainer.datasets.layouts.class_words import labelled
 from trainer.datasets.layouts.layout import Content, Layout, split_name
 from trainer.datasets.records import Record
 from trainer.datasets.tables import Row, read_rows
@@ -74,7 +76,9 @@ def read_table(csv_file: Path, *, images: Path) -> Content:
     same = {field: key for field, usual in SYNONYMS.items() if (key := _first(names, usual)) is not None}
     index = Index.of(images)
     notes = () if "split" in own else (f"{csv_file.name} has no column `split`: every image is in none",)
-    return Content([_record(row, index, path=path, own=own, same=same) for row in rows], notes=notes)
+    records = [_record(row, index, path=path, own=own, same=same) for row in rows]
+    known = {"fractured", "abnormal"} & set(same)
+    return fracatlas.recognised(Content(records if known else labelled(records), notes=notes))
 
 
 def table_in(folder: Path) -> Path | None:

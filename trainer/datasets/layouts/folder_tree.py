@@ -6,24 +6,15 @@ The Kaggle set "Fracture Multi-Region X-ray" is one such tree, known by its clas
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 from core.errors import DataInvalid
 from trainer.datasets.files import folders, list_images, plain
 from trainer.datasets.grouping import divided
+from trainer.datasets.layouts.class_words import class_columns, labelled
 from trainer.datasets.layouts.layout import SPLIT_NAMES, Content, Layout
 from trainer.datasets.records import Record
 
-FRACTURED = frozenset({"fractured", "fracture", "fractures", "broken"})
-NOT_FRACTURED = frozenset(
-    {"not_fractured", "unfractured", "non_fractured", "nonfractured", "no_fracture", "not_fracture", "nofracture"}
-)
-ABNORMAL = frozenset({"abnormal", "positive"})
-NORMAL = frozenset({"normal", "negative", "healthy"})
-REGIONS = frozenset(
-    {"elbow", "finger", "forearm", "hand", "humerus", "shoulder", "wrist", "ankle", "foot", "hip", "knee", "leg", "arm"}
-)
 SEED = 20
 VAL_SHARE = 0.1
 
@@ -56,14 +47,14 @@ def read(folder: Path) -> Content:
         listing = list_images(place)
         others.update(file.suffix.lower() or "no suffix" for file in listing.others)
         records += [_record(file, folder=folder, place=place, split=split) for file in listing.images]
-    labelled = _labelled(records)
+    found = labelled(records)
     notes = [f"{sum(others.values())} files are no images: {', '.join(sorted(others))}"] if others else []
-    empty = sorted(set(splits) - {record.split for record in labelled})
+    empty = sorted(set(splits) - {record.split for record in found})
     notes += [f"the folder {splits[split].name} has no images" for split in empty]
-    if labelled and not any(record.split == "val" for record in labelled):
-        labelled, note = _with_val(labelled)
+    if found and not any(record.split == "val" for record in found):
+        found, note = _with_val(found)
         notes.append(note)
-    return Content(labelled, notes=tuple(notes))
+    return Content(found, notes=tuple(notes))
 
 
 def _with_val(records: list[Record]) -> tuple[list[Record], str]:
@@ -77,42 +68,12 @@ def _with_val(records: list[Record]) -> tuple[list[Record], str]:
 
 
 def _record(file: Path, *, folder: Path, place: Path, split: str) -> Record:
-    parts = [plain(part) for part in file.relative_to(place).parts[:-1]]
-    if not parts:
-        raise DataInvalid(f"{file.relative_to(folder).as_posix()} lies in no class folder")
-    region, words = "", []
-    for part in parts:
-        first, _, rest = part.removeprefix("xr_").partition("_")
-        if not region and first in REGIONS and (rest in KNOWN or not rest):
-            region = first
-            words += [rest] if rest else []
-        else:
-            words.append(part)
-    columns = {"class": ".".join([*([region] if region else []), *words])}
-    if region:
-        columns["region"] = region
-    return Record(file=file, name=file.relative_to(folder).as_posix(), columns=columns, split=split)
-
-
-KNOWN = FRACTURED | NOT_FRACTURED | ABNORMAL | NORMAL
-
-
-def _labelled(records: list[Record]) -> list[Record]:
-    """With `fractured` or `abnormal` where the classes' names say it; `normal` is the opposite of what there is."""
-    words = {word for record in records for word in record.columns["class"].split(".")}
-    column = "fractured" if words & (FRACTURED | NOT_FRACTURED) else "abnormal"
-    positive, negative = (FRACTURED, NOT_FRACTURED | NORMAL) if column == "fractured" else (ABNORMAL, NORMAL)
-    if not words & positive or not words & negative:
-        return records
-    return [replace(record, columns={**record.columns, **_truth(record, column, positive, negative)})
-            for record in records]  # fmt: skip
-
-
-def _truth(record: Record, column: str, positive: frozenset[str], negative: frozenset[str]) -> dict[str, str]:
-    words = set(record.columns["class"].split("."))
-    if words & positive:
-        return {column: "1"}
-    return {column: "0"} if words & negative else {}
+    classes = file.relative_to(place).parts[:-1]
+    name = file.relative_to(folder).as_posix()
+    if not classes:
+        raise DataInvalid(f"{name} lies in no class folder")
+    patient = next((part.lower() for part in classes if part.lower().startswith("patient")), None)
+    return Record(file=file, name=name, columns=class_columns(classes), split=split, group=patient, patient=patient)
 
 
 LAYOUT = Layout(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from core.errors import DataInvalid
@@ -24,6 +25,7 @@ ATTRIBUTION = (
     "Scientific Data 10, 521 (2023), doi:10.1038/s41597-023-02432-4",
 )
 TABLE = "dataset.csv"
+IMAGES = "images"
 REGIONS = ("hand", "leg", "hip", "shoulder")
 VIEWS = frozenset({"frontal", "lateral", "oblique"})
 COLUMNS = frozenset({"image_id", "fractured", *REGIONS, "mixed", "hardware", "multiscan"})
@@ -53,10 +55,27 @@ def block_of(name: str) -> str:
     return f"block{int(found.group(1)) // BLOCK:04d}" if found else name
 
 
+def recognised(content: Content) -> Content:
+    """The content of a CSV with the name and licence of FracAtlas where it has its columns."""
+    if not set(content.records[0].columns) >= COLUMNS:
+        return content
+    return replace(content, name=NAME, licence=LICENCE, attribution=ATTRIBUTION)
+
+
+def matches(folder: Path) -> bool:
+    """Whether there is a dataset.csv with FracAtlas' columns beside the folder images."""
+    if not (folder / TABLE).is_file() or not (folder / IMAGES).is_dir():
+        return False
+    try:
+        return set(read_rows(folder / TABLE)[0]) >= COLUMNS
+    except DataInvalid:
+        return False
+
+
 def read(folder: Path) -> Content:
     """The rows of dataset.csv with their files, and a group-disjoint split of our own. Raises DataInvalid."""
     rows = read_rows(folder / TABLE, required=("image_id", "fractured"))
-    listing = list_images(folder)
+    listing = list_images(folder / IMAGES)
     files: dict[str, list[Path]] = {}
     for file in listing.images:
         files.setdefault(file.name, []).append(file)
@@ -85,7 +104,7 @@ def _record(row: Row, files: Mapping[str, list[Path]], *, folder: Path) -> Recor
     found = files.get(name, [])
     if len(found) > 1:
         raise DataInvalid(f"{name} is there {len(found)} times below {folder}")
-    assumed = folder / "images" / ("Fractured" if row["fractured"].strip() == "1" else "Non_fractured") / name
+    assumed = folder / IMAGES / ("Fractured" if row["fractured"].strip() == "1" else "Non_fractured") / name
     file = found[0] if found else assumed
     columns = {**row, "region": region_of(row), "view": view_of(row)}
     return Record(file=file, name=file.relative_to(folder).as_posix(), columns=columns, group=block_of(name))
@@ -99,7 +118,7 @@ def _contradicts(record: Record) -> bool:
 
 LAYOUT = Layout(
     name="fracatlas",
-    looked_for="FracAtlas: dataset.csv beside the folder images",
-    matches=lambda folder: (folder / TABLE).is_file() and (folder / "images").is_dir(),
+    looked_for="FracAtlas: dataset.csv with its columns (image_id, fractured, hand, …) beside the folder images",
+    matches=matches,
     read=read,
 )

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from trainer.datasets.layouts import folder_tree
-from trainer.datasets.layouts.folder_tree import FRACTURED, NOT_FRACTURED
+from trainer.datasets.layouts.class_words import FRACTURED, NOT_FRACTURED
 from trainer.datasets.layouts.layout import Content, Layout
 
 NAME = "multiregion"
@@ -29,7 +29,8 @@ def matches(folder: Path) -> bool:
 def read(folder: Path) -> Content:
     """Every image of the tree, with `fractured`; the licence is that of the published set."""
     content = folder_tree.read(folder)
-    return replace(content, name=NAME, licence=LICENCE, attribution=ATTRIBUTION)
+    note = "taken for the Kaggle set by its folders' names: for another set its licence does not hold"
+    return replace(content, name=NAME, licence=LICENCE, attribution=ATTRIBUTION, notes=(note, *content.notes))
 
 
 LAYOUT = Layout(

@@ -29,13 +29,10 @@ PATIENT = re.compile(r"patient\d+", re.IGNORECASE)
 
 
 def matches(folder: Path) -> bool:
-    """Whether a split has a folder `XR_…`."""
-    return any(
-        entry.name.upper().startswith("XR_")
-        for split in SPLITS
-        if (folder / split).is_dir()
-        for entry in folders(folder / split)
-    )
+    """Whether a split has a folder `XR_…` with a folder `patient…`."""
+    splits = [folder / name for name in SPLITS if (folder / name).is_dir()]
+    regions = [entry for split in splits for entry in folders(split) if entry.name.upper().startswith("XR_")]
+    return any(PATIENT.fullmatch(entry.name) for region in regions for entry in folders(region))
 
 
 def read(folder: Path) -> Content:

@@ -48,7 +48,9 @@ def read(folder: Path) -> Content:
     rows = read_rows(table, required=REQUIRED)
     files: dict[str, Path] = {}
     for file in list_images(folder).images:
-        files.setdefault(file.name, file)
+        if file.name in files:
+            raise DataInvalid(f"{file.name} is there twice: in {files[file.name].parent} and {file.parent}")
+        files[file.name] = file
     records = [_record(row, files, folder=folder) for row in rows]
     listed = {record.name for record in records}
     extra = [name for name in files if name not in listed]

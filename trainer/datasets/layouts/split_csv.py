@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from core.errors import DataInvalid
 from trainer.datasets.layouts import fracatlas
 from trainer.datasets.layouts.layout import Content, Layout, split_name
 from trainer.datasets.records import Record
-from trainer.datasets.tables import read_csv
+from trainer.datasets.tables import is_split_only, read_csv
 
 SPLIT_CSV = "split.csv"
 
@@ -16,9 +17,7 @@ SPLIT_CSV = "split.csv"
 def read_split_csv(csv_file: Path, *, images: Path) -> Content:
     """The rows of `csv_file`, whose relative paths start from `images`. FracAtlas is known by its columns."""
     records = [_completed(record) for record in read_csv(csv_file, images=images)]
-    if set(records[0].columns) >= fracatlas.COLUMNS:
-        return Content(records, name=fracatlas.NAME, licence=fracatlas.LICENCE, attribution=fracatlas.ATTRIBUTION)
-    return Content(records)
+    return fracatlas.recognised(Content(records))
 
 
 def _completed(record: Record) -> Record:
@@ -29,9 +28,17 @@ def _completed(record: Record) -> Record:
     return replace(record, columns=columns, split=split, group=record.group or record.patient)
 
 
+def matches(folder: Path) -> bool:
+    """Whether there is a split.csv that is more than a split to lay over another layout."""
+    try:
+        return (folder / SPLIT_CSV).is_file() and not is_split_only(folder / SPLIT_CSV)
+    except DataInvalid:
+        return True  # reading it says what is wrong with it
+
+
 LAYOUT = Layout(
     name="split_csv",
     looked_for="a split.csv with a column `path`",
-    matches=lambda folder: (folder / SPLIT_CSV).is_file(),
+    matches=matches,
     read=lambda folder: read_split_csv(folder / SPLIT_CSV, images=folder),
 )
