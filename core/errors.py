@@ -156,6 +156,10 @@ class TransitionIllegal(Conflict):
     code, title = "transition_illegal", "The job's state does not allow this"
 
 
+class ModelMoveIllegal(Conflict):
+    code, title = "model_move_illegal", "The model's state does not allow this"
+
+
 class ResultNotReady(Conflict):
     code, title = "result_not_ready", "The job has no result"
 

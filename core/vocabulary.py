@@ -65,6 +65,41 @@ class ModelState(StrEnum):
     RETIRED = "retired"
 
 
+class ModelVerb(StrEnum):
+    """What an administrator does with a ModelVersion."""
+
+    ACTIVATE = "activate"
+    SHADOW = "shadow"
+    RETIRE = "retire"
+
+
+# The state that a verb leads to; a pair that is not here is refused. The active version is only ever replaced by
+# another, so that jobs always have one; to shadow a shadow again changes its share.
+MODEL_MOVES = {
+    (ModelState.CANDIDATE, ModelVerb.ACTIVATE): ModelState.ACTIVE,
+    (ModelState.CANDIDATE, ModelVerb.SHADOW): ModelState.SHADOW,
+    (ModelState.CANDIDATE, ModelVerb.RETIRE): ModelState.RETIRED,
+    (ModelState.ACTIVE, ModelVerb.ACTIVATE): ModelState.ACTIVE,
+    (ModelState.SHADOW, ModelVerb.ACTIVATE): ModelState.ACTIVE,
+    (ModelState.SHADOW, ModelVerb.SHADOW): ModelState.SHADOW,
+    (ModelState.SHADOW, ModelVerb.RETIRE): ModelState.RETIRED,
+    (ModelState.RETIRED, ModelVerb.ACTIVATE): ModelState.ACTIVE,
+    (ModelState.RETIRED, ModelVerb.SHADOW): ModelState.SHADOW,
+    (ModelState.RETIRED, ModelVerb.RETIRE): ModelState.RETIRED,
+}
+
+
+class ModelEventKind(StrEnum):
+    """What happened to a ModelVersion: one ModelVersionEvent each, append-only."""
+
+    REGISTERED = "registered"
+    ACTIVATED = "activated"
+    ROLLED_BACK = "rolled_back"
+    REPLACED = "replaced"
+    SHADOWED = "shadowed"
+    RETIRED = "retired"
+
+
 class Decision(StrEnum):
     """A Finding's decision: its probability against its threshold."""
 

@@ -254,11 +254,15 @@ class JobEvent(Base):
 
 
 class ModelVersion(Base):
-    """A registered Bundle."""
+    """A registered Bundle. `shadow_share`: of a shadow, the share of live jobs in (0, 1] that it runs on too."""
 
     __tablename__ = "model_version"
     __table_args__ = (
         one_of("state", ModelState),
+        CheckConstraint(
+            "(state = 'shadow') = (shadow_share IS NOT NULL) AND (shadow_share > 0 AND shadow_share <= 1) IS NOT FALSE",
+            name="shadow_has_share",
+        ),
         UniqueConstraint("name", "version"),
         Index("uq_model_version_active", "state", unique=True, postgresql_where=text("state = 'active'")),
     )
@@ -272,10 +276,14 @@ class ModelVersion(Base):
     manifest: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = _now()
     activated_at: Mapped[datetime | None]
+    shadow_share: Mapped[float | None]
 
 
 class Prediction(Base):
-    """The result of a succeeded Job; `window` is (left, top, right, bottom) in fractions of the heatmap's grid."""
+    """The result of a succeeded Job; `window` is (left, top, right, bottom) in fractions of the heatmap's grid.
+
+    `produced_by` is what a replay must have alike: versions, threads, the size of the batch and the place in it.
+    """
 
     __tablename__ = "prediction"
     __table_args__ = (
@@ -297,6 +305,7 @@ class Prediction(Base):
     preview_key: Mapped[str]
     window: Mapped[list[float]] = mapped_column(ARRAY(Double()))
     timings_ms: Mapped[dict[str, Any]]
+    produced_by: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     created_at: Mapped[datetime] = _now()
     model_version: Mapped[ModelVersion] = relationship(lazy="raise_on_sql")
     findings: Mapped[list[Finding]] = relationship(lazy="raise_on_sql", order_by="Finding.position")
@@ -332,13 +341,18 @@ class Explanation(Base):
 
 
 class Worker(Base):
-    """A worker process as it last told of itself; `progress_at` is its last poll or claim."""
+    """A worker process as it last told of itself; `progress_at` is its last poll or claim.
+
+    `failed_digest`: the active ModelVersion that it could not load, with the error's code; it serves the one before.
+    """
 
     __tablename__ = "worker"
     name: Mapped[str] = mapped_column(primary_key=True)
     pid: Mapped[int]
     engine: Mapped[str]
     model_digest: Mapped[str | None]
+    failed_digest: Mapped[str | None]
+    failed_code: Mapped[str | None]
     state: Mapped[str]
     started_at: Mapped[datetime] = _now()
     seen_at: Mapped[datetime] = _now()

@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
 
 from core.settings import load_settings
-from db.tables import Base
+from db.registry_tables import Base
 
 LOCK_TIMEOUT = "5s"
 

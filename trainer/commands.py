@@ -1,29 +1,25 @@
-"""`lucency train`, `lucency evaluate`, `lucency models …`. Heavy imports stay inside: `lucency --help` is quick."""
+"""`lucency train`, `lucency evaluate`. Heavy imports stay inside: `lucency --help` is quick."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from core.settings import load_settings
 from core.vocabulary import EngineName
+from trainer.model_commands import models
 
-if TYPE_CHECKING:
-    from db.session import Database
+__all__ = ["evaluate", "models", "train"]  # what the entry points name
 
 PARTIAL = 3
 # So many unreadable files are named on the terminal; the JSON report names all.
 NAMED = 10
 FIGURES = ("auc", "average_precision", "sensitivity", "specificity", "accuracy")
 RECIPES = Path(__file__).parent / "recipes"
-
-models = typer.Typer(help="Published models.", no_args_is_help=True)
 
 
 def train(
@@ -93,42 +89,6 @@ def evaluate(
         raise typer.Exit(PARTIAL)
 
 
-@models.command()
-def publish(
-    bundle: Annotated[Path, typer.Argument(help="The Bundle's folder.")],
-    activate: Annotated[bool, typer.Option("--activate", help="Serve new jobs with it.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The model as JSON on stdout.")] = False,
-) -> None:
-    """Verify a Bundle, store it, and register it."""
-    with _database() as database:
-        from storage.s3 import make_store
-        from trainer import publishing
-
-        row = publishing.publish(bundle, database=database, store=make_store(load_settings()), activate=activate)
-    typer.echo(json.dumps(row, indent=2) if as_json else _line(row))
-
-
-@models.command(name="list")
-def list_(as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False) -> None:
-    """All published models, newest first."""
-    with _database() as database:
-        from trainer import publishing
-
-        rows = publishing.listing(database)
-    typer.echo(json.dumps(rows, indent=2) if as_json else "\n".join(_line(row) for row in rows))
-
-
-@contextmanager
-def _database() -> Iterator[Database]:
-    from db.session import make_database
-
-    database = make_database(load_settings(), application_name="lucency-models", pool_size=1)
-    try:
-        yield database
-    finally:
-        database.dispose()
-
-
 def _recipe_file(recipe: str) -> Path:
     shipped = RECIPES / f"{recipe}.yaml"
     return shipped if recipe.isidentifier() and shipped.exists() else Path(recipe)
@@ -136,10 +96,6 @@ def _recipe_file(recipe: str) -> Path:
 
 def _report(line: str) -> None:
     typer.echo(f"{time.strftime('%H:%M:%S')} {line}", err=True)
-
-
-def _line(row: dict[str, Any]) -> str:
-    return f"{row['name']} {row['version']}  {row['state']}  {row['digest'][:12]}  {row['id']}"
 
 
 def _readable(report: dict[str, Any]) -> str:

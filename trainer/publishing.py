@@ -14,7 +14,9 @@ from storage.store import ObjectStore, bundle_prefix
 CONTENT_TYPES = {".json": "application/json", ".md": "text/markdown; charset=utf-8"}
 
 
-def publish(folder: Path, *, database: Database, store: ObjectStore, activate: bool = False) -> dict[str, Any]:
+def publish(
+    folder: Path, *, database: Database, store: ObjectStore, activate: bool = False, actor: str = model_versions.SYSTEM
+) -> dict[str, Any]:
     """Verify the Bundle in `folder`, put it under its digest, register it; what `describe` gives of its ModelVersion.
 
     The manifest goes last, so that a folder in the store with a manifest is whole. Raises BundleInvalid for a Bundle
@@ -46,6 +48,7 @@ def publish(folder: Path, *, database: Database, store: ObjectStore, activate: b
             explainable=list(bundle.explainable),
             manifest=manifest.model_dump(mode="json"),
             activate=activate,
+            actor=actor,
         )
         return describe(row)
 
@@ -78,5 +81,7 @@ def describe(row: Any) -> dict[str, Any]:
         "digest": row.digest,
         "state": str(row.state),
         "labels": list(row.labels),
+        "shadow_share": row.shadow_share,
         "created_at": row.created_at.isoformat(),
+        "activated_at": None if row.activated_at is None else row.activated_at.isoformat(),
     }

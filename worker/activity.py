@@ -31,6 +31,12 @@ class Activity:
             self._last_step = None
 
     @property
+    def busy(self) -> bool:
+        """Whether a task runs."""
+        with self._lock:
+            return self._last_step is not None
+
+    @property
     def progressed(self) -> bool:
         with self._lock:
             return self._last_step is None or self._clock() - self._last_step <= self._patience

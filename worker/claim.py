@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
-from uuid import UUID
 
-from core.errors import LucencyError, NoActiveModel
+from core.errors import LucencyError, NoActiveModel, Unavailable
 from core.logs import logger
 from db.repositories import jobs, model_versions
 from db.repositories.jobs import Claim
+from db.repositories.model_versions import Served
 from db.session import Database
 from worker.holdings import Holdings
 from worker.models import LoadedModel, Models
 
 log = logger(__name__)
 
-# After a model could not be loaded, hints find nothing for this long: each try costs a download.
+# After a model could not be loaded, hints find nothing for this long: each try costs a download. Where another model
+# serves meanwhile, the next try may wait a little longer.
 LOAD_PAUSE_S = 2.0
+AGAIN_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,10 @@ class ClaimSize:
 
 
 class Claimer:
-    """Takes batches for one process."""
+    """Takes batches for one process, on the active ModelVersion.
+
+    Where that one cannot be loaded, the process goes on with the one that it has, and tries again now and then.
+    """
 
     def __init__(
         self, *, database: Database, models: Models, holdings: Holdings, owner: str, lease_s: float, largest: int
@@ -62,48 +68,82 @@ class Claimer:
         self._owner = owner
         self._lease = lease_s
         self._size = ClaimSize(largest)
+        self._loading = threading.Lock()
         self._paused_until = 0.0
 
     def take(self, *, suspects: bool) -> Batch | None:
         """The next batch, or None where nothing is due. `suspects`: whether it may be a job that crashed a process.
 
-        Loads another ModelVersion first when the active one has changed. Raises DatabaseUnavailable, and what a model's
-        loading raises; nothing is claimed then.
+        Loads another ModelVersion first when the active one has changed. Raises DatabaseUnavailable, NoActiveModel, and
+        what a model's loading raises where there is no other to go on with; nothing is claimed then.
         """
-        if time.monotonic() < self._paused_until:
+        if self.models.current is None and self._is_paused:
             return None
         while True:
             with self._database.unit_of_work() as session:
-                active = model_versions.active(session)
-                if active is None:
+                wanted, _ = model_versions.served(session)
+                if wanted is None:
                     raise NoActiveModel
-                wanted = (active.id, active.digest)
-                model = self.models.current
-                if model is not None and model.version_id == wanted[0]:
+                model = self._usable(wanted)
+                if model is not None:
                     claims = jobs.claim(
                         session, owner=self._owner, limit=self._size.value, lease_s=self._lease, suspects=suspects
                     )
                     break
-            self._load(*wanted)
+            self._load(wanted)
         self._size.record(len(claims))
         if not claims:
             return None
         self._holdings.add(claims)
         return Batch(tuple(claims), model, time.perf_counter())
 
-    def ensure_model(self) -> None:
-        """Load the active ModelVersion now. Raises NoActiveModel and what loading raises."""
-        with self._database.unit_of_work() as session:
-            active = model_versions.active(session)
-            if active is None:
-                raise NoActiveModel
-            wanted = (active.id, active.digest)
-        if self.models.current is None or self.models.current.version_id != wanted[0]:
-            self._load(*wanted)
+    def follow(self) -> tuple[Served, ...]:
+        """Load the active ModelVersion where another is loaded; returns the shadows.
 
-    def _load(self, version_id: UUID, digest: str) -> None:
+        Raises NoActiveModel, and what loading raises where there is no model to go on with.
+        """
+        with self._database.unit_of_work() as session:
+            wanted, shadows = model_versions.served(session)
+        if wanted is None:
+            raise NoActiveModel
+        if self._usable(wanted) is None:
+            self._load(wanted)
+        return shadows
+
+    @property
+    def _is_paused(self) -> bool:
+        return time.monotonic() < self._paused_until
+
+    def _usable(self, wanted: Served) -> LoadedModel | None:
+        """The loaded model, if it is the wanted one, or that one failed a moment ago."""
+        model, failed = self.models.current, self.models.failed
+        if model is None or model.version_id == wanted.id:
+            return model
+        return model if failed is not None and failed[0] == wanted.digest and self._is_paused else None
+
+    def _load(self, wanted: Served) -> None:
+        with self._loading:
+            if self._usable(wanted) is not None:  # another thread was quicker
+                return
+            try:
+                self.models.load(wanted.id, wanted.digest)
+            except LucencyError as error:
+                log.error("model_not_loaded", digest=wanted.digest, error_code=error.code, detail=error.detail)
+                if self.models.current is None and not isinstance(error, Unavailable):
+                    self._load_previous(wanted)
+                self._paused_until = time.monotonic() + (LOAD_PAUSE_S if self.models.current is None else AGAIN_S)
+                if self.models.current is None:
+                    raise
+
+    def _load_previous(self, wanted: Served) -> None:
+        """A process that starts while the active version is broken serves the one before, as its neighbours do."""
+        with self._database.unit_of_work() as session:
+            before = model_versions.previous(session)
+        if before is None or before.id == wanted.id:
+            return
+        failed = self.models.failed
         try:
-            self.models.load(version_id, digest)
-        except LucencyError:
-            self._paused_until = time.monotonic() + LOAD_PAUSE_S
-            raise
+            self.models.load(before.id, before.digest)
+        except LucencyError as error:
+            log.warning("previous_model_not_loaded", digest=before.digest, error_code=error.code)
+        self.models.failed = failed

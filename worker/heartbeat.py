@@ -28,10 +28,19 @@ class Heartbeat(threading.Thread):
         self._interval = interval_s
         self._lease = lease_s
         self._stop_asked = threading.Event()
+        self._wake = threading.Event()
 
     def run(self) -> None:
-        while not self._stop_asked.wait(self._interval):
+        while True:
+            self._wake.wait(self._interval)
+            self._wake.clear()
+            if self._stop_asked.is_set():
+                return
             self.beat()
+
+    def soon(self) -> None:
+        """Beat without waiting for the interval: there is something new to tell."""
+        self._wake.set()
 
     def beat(self) -> None:
         """One beat. A database that is away is logged: the next beat comes well before the lease ends."""
@@ -48,6 +57,7 @@ class Heartbeat(threading.Thread):
                     model_digest=presence.models.digest,
                     state=presence.state,
                     progressed=presence.activity.progressed,
+                    failed=presence.models.failed,
                 )
         except DatabaseUnavailable:
             log.warning("heartbeat_failed", held=len(asked))
@@ -58,6 +68,7 @@ class Heartbeat(threading.Thread):
     def stop(self) -> None:
         """End the thread and remove the Worker row."""
         self._stop_asked.set()
+        self._wake.set()
         if self.is_alive():
             self.join(timeout=5)
         try:

@@ -16,7 +16,7 @@ from core.logs import logger
 from db.repositories.jobs import Claim
 from imaging.radiograph import Radiograph
 from imaging.sandbox import DecoderPool
-from networks.preprocessing import Window
+from networks.preprocessing import Preprocessing, Window
 from storage.store import ObjectStore, image_key
 from worker.claim import Batch
 
@@ -65,7 +65,7 @@ class Intake:
         if time.perf_counter() - batch.claimed_at > self._bound:
             return claim
         try:
-            return self._prepared(claim, batch)
+            return self.read(claim, batch.model.bundle.preprocessing)
         except LucencyError as error:
             return Refused(claim, error)
         except Exception as error:
@@ -74,8 +74,8 @@ class Intake:
             failed.__cause__ = error
             return Refused(claim, failed)
 
-    def _prepared(self, claim: Claim, batch: Batch) -> Prepared:
-        preprocessing = batch.model.bundle.preprocessing
+    def read(self, claim: Claim, preprocessing: Preprocessing) -> Prepared:
+        """Fetch, decode and preprocess one. Raises InputIntegrity, StoreUnavailable, InputRejected, DecodeFailed."""
         clock = Stopwatch()
         data = self._fetch(claim)
         clock.lap("fetch")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from core.errors import BundleInvalid, ObjectMissing
+from core.errors import BundleInvalid, EngineFailed, LucencyError, ObjectMissing
 from core.logs import logger
 from core.settings import Settings
 from networks.bundle import MANIFEST_NAME, Bundle, parse_manifest
@@ -21,11 +21,12 @@ log = logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A ModelVersion whose engine is loaded and warm."""
+    """A ModelVersion whose engine is loaded and warm, on `threads` CPU threads."""
 
     version_id: UUID
     bundle: Bundle
     engine: Engine
+    threads: int = 1
 
 
 class BundleCache:
@@ -103,29 +104,46 @@ def _require_region_head(bundle: Bundle) -> None:
 
 
 class Models:
-    """The model in use. `load` replaces it; the one before is freed when its last batch is done."""
+    """The model in use. `load` replaces it; the one before is freed when its last batch is done.
+
+    `failed`: digest and error code of the version that was wanted and could not be loaded, while that is so.
+    """
 
     def __init__(self, *, cache: BundleCache, settings: Settings) -> None:
         self._cache = cache
         self._settings = settings
         self.current: LoadedModel | None = None
+        self.failed: tuple[str, str] | None = None
 
     @property
     def digest(self) -> str | None:
         return None if self.current is None else self.current.bundle.digest
 
     def load(self, version_id: UUID, digest: str) -> LoadedModel:
-        """Fetch, load and warm. Raises BundleInvalid, StoreUnavailable, EngineFailed; then `current` is unchanged."""
+        """Make it the current model. Raises as `make` does; then `current` is unchanged, and `failed` says which."""
+        try:
+            self.current = self.make(version_id, digest)
+        except LucencyError as error:
+            self.failed = (digest, error.code)
+            raise
+        self.failed = None
+        return self.current
+
+    def make(self, version_id: UUID, digest: str) -> LoadedModel:
+        """Fetch, load and warm beside the current one. Raises BundleInvalid, StoreUnavailable, EngineFailed."""
         started = time.perf_counter()
-        bundle = self._cache.fetch(digest)
+        try:
+            bundle = self._cache.fetch(digest)
+        except OSError as error:
+            raise EngineFailed("the Bundle's files cannot be kept on this machine") from error
         _require_region_head(bundle)
-        engine = make_engine(self._settings.engine, bundle, threads=self._settings.engine_threads)
+        threads = self._settings.engine_threads
+        engine = make_engine(self._settings.engine, bundle, threads=threads)
         engine.warm_up(sorted({1, self._settings.claim_batch}))
-        self.current = LoadedModel(version_id, bundle, engine)
         log.info(
             "model_loaded",
             digest=digest,
             engine=str(self._settings.engine),
             duration_ms=round(1000 * (time.perf_counter() - started)),
         )
-        return self.current
+        return LoadedModel(version_id, bundle, engine, threads)

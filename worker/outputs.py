@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from uuid_utils.compat import uuid7
 
-from core.errors import BundleInvalid
+from core.errors import BundleInvalid, ModelOutputInvalid
 from core.vocabulary import Decision
 from db.repositories.jobs import FindingRecord, Outcome
+from networks.engines import EngineOutput
 from networks.regions import normalise, regions_of_interest
 from reports.heatmap import encode_heatmap, encode_preview
 from storage.store import ObjectStore, output_prefix
-from worker.intake import Prepared, Stopwatch
+from worker.intake import Prepared, Refused, Stopwatch
 from worker.models import LoadedModel
+from worker.provenance import produced_by
 
 REGION_THRESHOLD = 0.5
 
@@ -33,6 +36,7 @@ class Inferred:
     class_activations: NDArray[np.float32]
     claimed_at: float
     infer_ms: float
+    produced_by: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,30 @@ class Explained:
         total = known["queued"] + 1000 * (time.perf_counter() - self.inferred.claimed_at)
         timings = {**known, "store": store_ms, "total": round(total, 2)}
         return replace(self, outcome=replace(self.outcome, timings_ms=timings))
+
+
+def infer(model: LoadedModel, prepared: Sequence[Prepared], *, claimed_at: float) -> list[Inferred | Refused]:
+    """One pass of the network over all of `prepared`, in their order; refused are rows that are not finite.
+
+    Raises what the engine raises.
+    """
+    started = time.perf_counter()
+    output = model.engine.run(np.stack([entry.tensor for entry in prepared]))
+    infer_ms = round(1000 * (time.perf_counter() - started), 2)
+    return [
+        Inferred(
+            prepared=entry,
+            model=model,
+            claimed_at=claimed_at,
+            probabilities=output.probabilities[index],
+            class_activations=output.class_activations[index],
+            infer_ms=infer_ms,
+            produced_by=produced_by(model, batch=len(prepared), position=index),
+        )
+        if _finite(output, index)
+        else Refused(entry.claim, ModelOutputInvalid())
+        for index, entry in enumerate(prepared)
+    ]
 
 
 def explain(inferred: Inferred) -> Explained:
@@ -137,7 +165,12 @@ def _outcome(inferred: Inferred, findings: list[FindingRecord], preview_key: str
             "explain": explain_ms,
         },
         findings=tuple(findings),
+        produced_by=inferred.produced_by,
     )
+
+
+def _finite(output: EngineOutput, index: int) -> bool:
+    return bool(np.isfinite(output.probabilities[index]).all() and np.isfinite(output.class_activations[index]).all())
 
 
 class Outputs:

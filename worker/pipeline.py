@@ -10,18 +10,16 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import numpy as np
-
-from core.errors import EngineFailed, LucencyError, ModelOutputInvalid, StoreUnavailable
+from core.errors import EngineFailed, LucencyError, StoreUnavailable
 from core.logs import logger
 from db.repositories.jobs import Claim
-from networks.engines import EngineOutput
 from worker.activity import Activity
 from worker.claim import Batch, Claimer
 from worker.holdings import Holdings
 from worker.intake import Intake, Prepared, Refused
-from worker.outputs import Explained, Inferred, Outputs, explain
+from worker.outputs import Explained, Inferred, Outputs, explain, infer
 from worker.recorder import Recorder
+from worker.shadow import Shadow
 
 log = logger(__name__)
 
@@ -40,6 +38,7 @@ class Pipeline:
         recorder: Recorder,
         holdings: Holdings,
         activity: Activity,
+        shadow: Shadow,
         stopping: Callable[[], bool],
     ) -> None:
         self._claimer = claimer
@@ -48,6 +47,7 @@ class Pipeline:
         self._recorder = recorder
         self._holdings = holdings
         self._activity = activity
+        self._shadow = shadow
         self._stopping = stopping
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
         self._behind = ThreadPoolExecutor(1, thread_name_prefix="behind")
@@ -131,24 +131,12 @@ class Pipeline:
         return [row for entry in prepared for row in self._infer(batch, [entry])]
 
     def _pass(self, batch: Batch, prepared: list[Prepared]) -> list[Inferred]:
-        started = time.perf_counter()
-        output = batch.model.engine.run(np.stack([entry.tensor for entry in prepared]))
-        infer_ms = round(1000 * (time.perf_counter() - started), 2)
         rows = []
-        for index, entry in enumerate(prepared):
-            if _finite(output, index):
-                rows.append(
-                    Inferred(
-                        prepared=entry,
-                        model=batch.model,
-                        claimed_at=batch.claimed_at,
-                        probabilities=output.probabilities[index],
-                        class_activations=output.class_activations[index],
-                        infer_ms=infer_ms,
-                    )
-                )
+        for row in infer(batch.model, prepared, claimed_at=batch.claimed_at):
+            if isinstance(row, Inferred):
+                rows.append(row)
             else:
-                self._recorder.fail(entry.claim, ModelOutputInvalid())
+                self._recorder.fail(row.claim, row.error)
         return rows
 
     def _fail_engine(self, claim: Claim, error: Exception) -> None:
@@ -184,6 +172,9 @@ class Pipeline:
                 self._outputs.delete(lost)
             except StoreUnavailable:
                 log.warning("loser_left_objects", count=len(lost))  # the reconciler finds them
+        for entry in explained:
+            if entry.outcome.job_id in finished:
+                self._shadow.offer(entry.inferred)
 
     def _settle(self) -> None:
         """Wait until the batch before is stored and finished."""
@@ -204,7 +195,3 @@ class Pipeline:
             return
         if loaded is not None:
             self._recorder.release(entry.claim for entry in loaded[1])
-
-
-def _finite(output: EngineOutput, index: int) -> bool:
-    return bool(np.isfinite(output.probabilities[index]).all() and np.isfinite(output.class_activations[index]).all())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from core.errors import LucencyError
-from core.logs import logger
 from core.queue import HARD_TIME_LIMIT
 from core.settings import Settings
 from db.session import Database, make_database
@@ -20,9 +18,9 @@ from worker.outputs import Outputs
 from worker.pipeline import Pipeline
 from worker.presence import Presence, worker_name
 from worker.recorder import Recorder
+from worker.shadow import Shadow
 from worker.stopping import StopFlag
-
-log = logger(__name__)
+from worker.watch import Watch
 
 # A batch whose decoding takes longer gives the rest of its jobs back: hopeless images would outlast the time limit.
 INTAKE_BOUND_S = 30.0
@@ -34,7 +32,7 @@ class InferenceRuntime:
 
     def __init__(self, settings: Settings, *, stopping: StopFlag) -> None:
         name = worker_name()
-        self.database: Database = make_database(settings, application_name="worker", pool_size=4)
+        self.database: Database = make_database(settings, application_name="worker", pool_size=6)
         self._own: Database = make_database(settings, application_name="worker heartbeat", pool_size=1)
         store = make_store(settings)
         self._decoders = DecoderPool(
@@ -58,6 +56,13 @@ class InferenceRuntime:
         )
         self._intake = Intake(store=store, decoders=self._decoders, size=settings.decoders, bound_s=INTAKE_BOUND_S)
         self._outputs = Outputs(store)
+        self.shadow = Shadow(
+            database=self.database,
+            models=models,
+            intake=self._intake,
+            is_busy=lambda: self.activity.busy,
+            is_stopping=stopping.is_set,
+        )
         self.pipeline = Pipeline(
             claimer=self.claimer,
             intake=self._intake,
@@ -65,6 +70,7 @@ class InferenceRuntime:
             recorder=Recorder(database=self.database, holdings=holdings, settings=settings),
             holdings=holdings,
             activity=self.activity,
+            shadow=self.shadow,
             stopping=stopping.is_set,
         )
         self._heartbeat = Heartbeat(
@@ -74,21 +80,23 @@ class InferenceRuntime:
             interval_s=settings.heartbeat,
             lease_s=settings.lease,
         )
+        self._watch = Watch(claimer=self.claimer, shadow=self.shadow, heartbeat=self._heartbeat)
 
     def start(self) -> None:
         """Load the active model, say so in the Worker row, start the heartbeat.
 
         Where there is no model yet, or a server is away, the process starts all the same: each hint tries again.
         """
-        try:
-            self.claimer.ensure_model()
-        except LucencyError as error:
-            log.warning("model_not_loaded", error_code=error.code, detail=error.detail)
+        self._watch.look()
         self._decoders.warm_up()
         self._heartbeat.beat()
         self._heartbeat.start()
+        self._watch.start()
+        self.shadow.start()
 
     def close(self) -> None:
+        self._watch.stop()
+        self.shadow.stop()
         self._heartbeat.stop()
         self.pipeline.close()
         self._intake.close()

@@ -6,7 +6,7 @@ moves.
 
 from db.repositories.jobs.claims import Claim, claim, heartbeat, release
 from db.repositories.jobs.finish import FindingRecord, Outcome, fail, succeed
-from db.repositories.jobs.queries import counts_by_state, events, get, oldest_due_age, page, result
+from db.repositories.jobs.queries import counts_by_state, events, get, oldest_due_age, page, recorded, result
 from db.repositories.jobs.requests import Submission, cancel, find_by_key, replay, submit
 from db.repositories.jobs.sweeping import SweepReport, due, sweep
 from db.repositories.locks import try_lock
@@ -28,6 +28,7 @@ __all__ = [
     "heartbeat",
     "oldest_due_age",
     "page",
+    "recorded",
     "release",
     "replay",
     "result",

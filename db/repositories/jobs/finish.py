@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -31,7 +31,10 @@ class FindingRecord:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of one claim. `window`: left, top, right, bottom in fractions of the heatmap's grid."""
+    """The result of one claim. `window`: left, top, right, bottom in fractions of the heatmap's grid.
+
+    `produced_by`: what a replay must have alike (`worker.provenance`).
+    """
 
     prediction_id: UUID
     job_id: UUID
@@ -47,6 +50,7 @@ class Outcome:
     window: tuple[float, float, float, float]
     timings_ms: Mapping[str, float]
     findings: tuple[FindingRecord, ...]
+    produced_by: Mapping[str, Any] = field(default_factory=dict)
 
 
 _SUCCEED = text("""
@@ -54,7 +58,7 @@ WITH input AS (
     SELECT * FROM jsonb_to_recordset(CAST(:outcomes AS jsonb)) AS outcome (
         prediction_id uuid, job_id uuid, fence bigint, model_version_id uuid, engine text, region text,
         region_probability float8, region_probabilities jsonb, rows int, columns int, preview_key text,
-        "window" float8[], timings_ms jsonb, findings jsonb)
+        "window" float8[], timings_ms jsonb, findings jsonb, produced_by jsonb)
 ), held AS MATERIALIZED (
     SELECT job.id FROM input JOIN job ON job.id = input.job_id
     WHERE job.fence = input.fence AND job.state = 'running' ORDER BY job.id FOR UPDATE OF job
@@ -64,9 +68,9 @@ WITH input AS (
     WHERE id IN (SELECT id FROM held) RETURNING id, fence
 ), predicted AS (
     INSERT INTO prediction (id, job_id, model_version_id, fence, engine, region, region_probability,
-        region_probabilities, rows, columns, preview_key, "window", timings_ms)
+        region_probabilities, rows, columns, preview_key, "window", timings_ms, produced_by)
     SELECT prediction_id, job_id, model_version_id, input.fence, engine, region, region_probability,
-        region_probabilities, rows, columns, preview_key, "window", timings_ms
+        region_probabilities, rows, columns, preview_key, "window", timings_ms, produced_by
     FROM input JOIN done ON done.id = input.job_id AND done.fence = input.fence
 ), found AS (
     SELECT input.prediction_id, finding.* FROM input

@@ -123,6 +123,17 @@ def result(session: Session, *, site_id: UUID, job_id: UUID) -> Prediction:
     return prediction
 
 
+def recorded(session: Session, job_id: UUID) -> tuple[Job, Prediction]:
+    """Of whichever Site: the Job with its Image, and its Prediction as `result` loads it.
+
+    Raises NotFound, ResultNotReady.
+    """
+    job = session.scalars(select(Job).where(Job.id == job_id).options(joinedload(Job.image))).one_or_none()
+    if job is None:
+        raise NotFound("There is no such job")
+    return job, result(session, site_id=job.site_id, job_id=job_id)
+
+
 def counts_by_state(session: Session, *, exact: int = COUNT_EXACT) -> dict[JobState, int]:
     """How many jobs are in each state, zero included; cheap in a table of any size.
 

@@ -1,0 +1,52 @@
+"""A thread that sees when another ModelVersion is activated or shadowed, also while no job is due."""
+
+from __future__ import annotations
+
+import threading
+
+from core.errors import LucencyError
+from core.logs import logger
+from worker.claim import Claimer
+from worker.heartbeat import Heartbeat
+from worker.shadow import Shadow
+
+log = logger(__name__)
+
+# With the time that a model takes to load, the bound of 10 s holds.
+LOOK_S = 2.0
+
+
+class Watch(threading.Thread):
+    """Looks every LOOK_S seconds. A claim looks too: this one makes the change before there is one to claim."""
+
+    def __init__(self, *, claimer: Claimer, shadow: Shadow, heartbeat: Heartbeat) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._claimer = claimer
+        self._shadow = shadow
+        self._heartbeat = heartbeat
+        self._stop_asked = threading.Event()
+        self._told: str | None = None
+
+    def run(self) -> None:
+        while not self._stop_asked.wait(LOOK_S):
+            self.look()
+
+    def look(self) -> None:
+        """Load what is active, tell the shadows which they are, and have the Worker row say what changed."""
+        models = self._claimer.models
+        before = (models.digest, models.failed)
+        try:
+            self._shadow.follow(self._claimer.follow())
+            self._told = None
+        except LucencyError as error:
+            if error.code != self._told:  # once, not every two seconds
+                log.warning("no_model", error_code=error.code, detail=error.detail)
+            self._told = error.code
+        if (models.digest, models.failed) != before:
+            self._heartbeat.soon()
+
+    def stop(self) -> None:
+        """End the thread; one that loads a model is not waited for."""
+        self._stop_asked.set()
+        if self.is_alive():
+            self.join(timeout=5)
