@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.vocabulary import DISCLAIMER, Decision, JobEventKind, JobState, MediaKind, ModelState
 
+JsonObject = dict[str, Any]
+
 
 class Schema(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True)
@@ -85,11 +87,20 @@ class ModelVersionRef(Schema):
     digest: str
 
 
+class ModelVersionLinks(Schema):
+    self: str
+    card: str
+
+
 class ModelVersionView(ModelVersionRef):
     state: ModelState
+    shadow_share: float | None = Field(description="Of a shadow: the share of the jobs that it judges too, unseen.")
     labels: list[str]
     explainable: list[str]
     created_at: datetime
+    activated_at: datetime | None
+    metrics: JsonObject = Field(description="The main figures by split, as its training measured them.")
+    links: ModelVersionLinks
 
 
 class ModelVersionList(Schema):
@@ -174,6 +185,3 @@ class IndexView(Schema):
     docs: str = "/docs"
     openapi: str = "/openapi.json"
     disclaimer: str = DISCLAIMER
-
-
-JsonObject = dict[str, Any]

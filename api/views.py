@@ -16,15 +16,18 @@ from api.schemas import (
     JobEventView,
     JobLinks,
     JobView,
+    ModelVersionLinks,
     ModelVersionRef,
+    ModelVersionView,
     PredictView,
     ProblemView,
     RegionView,
     ResultView,
 )
 from core.errors import LucencyError
-from core.vocabulary import Decision, JobState
-from db.tables import Finding, Image, Job, JobEvent, Prediction
+from core.headline import headline
+from core.vocabulary import Decision, JobState, ModelState
+from db.tables import Finding, Image, Job, JobEvent, ModelVersion, Prediction
 
 
 def _tree(cls: type[LucencyError]) -> dict[str, type[LucencyError]]:
@@ -117,6 +120,28 @@ def result_view(prediction: Prediction, image: Image) -> ResultView:
             probabilities=prediction.region_probabilities,
         ),
         timings_ms=prediction.timings_ms,
+    )
+
+
+def model_path(model_version_id: UUID) -> str:
+    return f"/v1/models/{model_version_id}"
+
+
+def model_view(row: ModelVersion) -> ModelVersionView:
+    path = model_path(row.id)
+    return ModelVersionView(
+        id=row.id,
+        name=row.name,
+        version=row.version,
+        digest=row.digest,
+        state=ModelState(row.state),
+        shadow_share=row.shadow_share,
+        labels=list(row.labels),
+        explainable=list(row.explainable),
+        created_at=row.created_at,
+        activated_at=row.activated_at,
+        metrics=headline(row.manifest),
+        links=ModelVersionLinks(self=path, card=f"{path}/card"),
     )
 
 

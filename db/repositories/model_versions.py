@@ -132,11 +132,15 @@ def previous(session: Session) -> ModelVersion | None:
     )
     stack: list[UUID] = []
     for model_version_id, kind in history:
-        if kind == ModelEventKind.ROLLED_BACK.value:
+        if kind == ModelEventKind.ROLLED_BACK.value and stack:
             stack.pop()
-        else:
+        if stack[-1:] != [model_version_id]:
             stack.append(model_version_id)
-    return session.get(ModelVersion, stack[-2]) if len(stack) > 1 else None
+    now = active(session)
+    # A release before this one activated without writing it down: then the top is what was before.
+    if now is not None and stack[-1:] == [now.id]:
+        stack.pop()
+    return session.get(ModelVersion, stack[-1]) if stack else None
 
 
 def rollback(session: Session, *, expected: UUID | None = None, actor: str = SYSTEM) -> ModelVersion:

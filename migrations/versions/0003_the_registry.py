@@ -95,6 +95,7 @@ def downgrade() -> None:
     op.drop_column("worker", "failed_code")
     op.drop_column("worker", "failed_digest")
     # A shadow needs its share, which goes: it is a candidate again.
+    op.execute("UPDATE model_version SET state = 'candidate', shadow_share = NULL WHERE state = 'shadow'")
     op.drop_constraint(op.f("ck_model_version_shadow_has_share"), "model_version")
     op.drop_column("model_version", "shadow_share")
     op.drop_index("ix_shadow_prediction_model", table_name="shadow_prediction")

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from core.vocabulary import TERMINAL_STATES, JobState
-from db.repositories import jobs
+from db.repositories import jobs, shadow_predictions
 from db.session import Database
 from tests.factories import make_image, make_job, make_model, make_outcome
 
@@ -80,12 +80,22 @@ BROKEN = [
     ("ck_job_terminal_means_finished", "UPDATE job SET finished_at = NULL"),
     ("ck_job_terminal_means_finished", job_with("finished_at", "now()")),
     ("ck_job_terminal_means_finished", job_with("state", "'dead'")),
+    ("ck_model_version_event_kind_known", "INSERT INTO model_version_event (model_version_id, kind, state, actor)"
+        " SELECT id, 'sold', 'active', 'me' FROM model_version"),
+    ("ck_model_version_event_state_known", "INSERT INTO model_version_event (model_version_id, kind, state, actor)"
+        " SELECT id, 'activated', 'golden', 'me' FROM model_version"),
+    ("ck_model_version_shadow_has_share", "UPDATE model_version SET shadow_share = 0.5"),
+    ("ck_model_version_shadow_has_share", "UPDATE model_version SET state = 'shadow'"),
+    *(("ck_model_version_shadow_has_share", f"UPDATE model_version SET state = 'shadow', shadow_share = {share}")
+        for share in ("0", "1.01", "'NaN'")),
     ("ck_model_version_state_known", "UPDATE model_version SET state = 'golden'"),
     ("ck_prediction_engine_known", "UPDATE prediction SET engine = 'abacus'"),
     ("ck_prediction_probability_range", "UPDATE prediction SET region_probability = 'NaN'"),
     ("ck_prediction_sizes_positive", "UPDATE prediction SET rows = 0"),
     ("ck_prediction_sizes_positive", "UPDATE prediction SET columns = 0"),
     ("ck_prediction_window_corners", "UPDATE prediction SET \"window\" = '{0,1}'"),
+    ("ck_shadow_prediction_engine_known", "UPDATE shadow_prediction SET engine = 'abacus'"),
+    ("ck_shadow_prediction_infer_ms_positive", "UPDATE shadow_prediction SET infer_ms = -1"),
     ("uq_api_key_prefix", "INSERT INTO api_key (id, site_id, name, prefix, secret_sha256, scopes)"
         " SELECT gen_random_uuid(), site_id, name, prefix, secret_sha256, scopes FROM api_key"),
     ("uq_explanation_finding_id", "INSERT INTO explanation (id, finding_id, heatmap_key, regions)"
@@ -101,6 +111,10 @@ BROKEN = [
     ("uq_model_version_name_version", model_with("'retired'", "name", "version", "'d'")),
     ("uq_prediction_job_id", f"INSERT INTO prediction ({PREDICTION}) SELECT gen_random_uuid(), {PREDICTION[4:]}"
         " FROM prediction"),
+    ("uq_shadow_prediction_job_id_model_version_id",
+        "INSERT INTO shadow_prediction (id, job_id, model_version_id, engine, probabilities, decisions, infer_ms)"
+        " SELECT gen_random_uuid(), job_id, model_version_id, engine, probabilities, decisions, infer_ms"
+        " FROM shadow_prediction"),
     ("uq_site_name", "INSERT INTO site (id, name) SELECT gen_random_uuid(), name FROM site"),
     ("uq_study_site_id_study_instance_uid", "INSERT INTO study (id, site_id, study_instance_uid)"
         " SELECT gen_random_uuid(), site_id, study_instance_uid FROM study"),
@@ -116,6 +130,15 @@ def one_of_each(database: Database, site: UUID, api_key: str) -> Database:
         model = make_model(session).id
         (claim,) = jobs.claim(session, owner="w", limit=1, lease_s=30)
         assert jobs.succeed(session, [make_outcome(claim, model)])
+        assert shadow_predictions.record(
+            session,
+            job_id=claim.job_id,
+            model_version_id=model,
+            engine="onnxruntime",
+            probabilities={},
+            decisions={},
+            infer_ms=1.0,
+        )
     return database
 
 
@@ -194,6 +217,8 @@ def finished(state: JobState) -> str:
         ("UPDATE job SET fence = fence - 1", "may not go back"),
         ("UPDATE job_event SET code = 'x'", "append-only"),
         ("DELETE FROM job_event", "append-only"),
+        ("UPDATE model_version_event SET actor = 'x'", "append-only"),
+        ("DELETE FROM model_version_event", "append-only"),
     ],
 )
 def test_history_is_kept(one_of_each: Database, statement: str, words: str) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from db.commands import alembic_config
+from db.repositories import model_versions
 from tests.factories import make_job, make_site
 
 
@@ -28,6 +29,41 @@ def test_up_check_down_up(empty_database_url: str) -> None:
     engine.dispose()
     command.upgrade(config, "head")
     command.check(config)
+
+
+def test_the_history_begins_with_what_is_known(empty_database_url: str) -> None:
+    config = alembic_config(empty_database_url)
+    command.upgrade(config, "0001")
+    engine = create_engine(empty_database_url)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO model_version (id, name, version, digest, state, labels, explainable, manifest,"
+                " created_at, activated_at) SELECT gen_random_uuid(), 'net', version, version, state, '{}', '{}', '{}',"
+                " now() - made * interval '1 day', now() - active * interval '1 day' FROM (VALUES"
+                " ('1', 'retired', 3, 2), ('2', 'active', 1, 0), ('3', 'candidate', 0, NULL))"
+                " AS known (version, state, made, active)"
+            )
+        )
+    command.upgrade(config, "head")
+    with Session(engine) as session:
+        history = session.execute(
+            text(
+                "SELECT version, kind FROM model_version_event JOIN model_version ON model_version.id ="
+                " model_version_id ORDER BY model_version_event.id"
+            )
+        ).all()
+        before = model_versions.previous(session)
+        assert before is not None
+        assert before.version == "1"
+        model_versions.shadow(session, model_versions.find(session, "net@3").id, share=0.1)
+        session.commit()
+    assert [tuple(row) for row in history][:3] == [("1", "registered"), ("1", "activated"), ("2", "registered")]
+    assert sorted(tuple(row) for row in history[3:]) == [("2", "activated"), ("3", "registered")]
+    command.downgrade(config, "0001")
+    command.upgrade(config, "head")
+    command.check(config)
+    engine.dispose()
 
 
 def test_a_migration_gives_up_waiting_for_a_lock(empty_database_url: str) -> None:
