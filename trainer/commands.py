@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,7 +18,6 @@ __all__ = ["evaluate", "models", "train"]  # what the entry points name
 PARTIAL = 3
 # So many unreadable files are named on the terminal; the JSON report names all.
 NAMED = 10
-FIGURES = ("auc", "average_precision", "sensitivity", "specificity", "accuracy")
 RECIPES = Path(__file__).parent / "recipes"
 
 
@@ -60,30 +59,36 @@ def train(
     typer.echo(str(bundle.path))
 
 
-def evaluate(
-    bundle: Annotated[Path, typer.Option(help="The Bundle's folder.")],
-    images: Annotated[Path, typer.Option(help="The folder that relative paths of the CSV start from.")],
-    split: Annotated[Path, typer.Option(help="A CSV with the columns path, fractured, region.")],
-    split_name: Annotated[str | None, typer.Option(help="Only the rows whose column `split` says so.")] = None,
+def evaluate(  # noqa: PLR0913, PLR0917 - a flag each
+    bundle: Annotated[Path | None, typer.Argument(help="The Bundle's folder.")] = None,
+    images: Annotated[Path | None, typer.Option("--images", "--data", help="The data set's folder.")] = None,
+    split: Annotated[
+        Path | None, typer.Option(help="A CSV with a column path and labels; or one with a split.")
+    ] = None,
+    layout: Annotated[str | None, typer.Option(help="The folder's layout; default: found out.")] = None,
+    split_name: Annotated[str | None, typer.Option(help="Only the records of this split.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write report, predictions, curves and the page here.")] = None,
+    run: Annotated[Path | None, typer.Option(help="The training run's folder: its curves are shown.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Keep decoded images here for the next time.")] = None,
     engine: Annotated[EngineName, typer.Option(help="The inference engine.")] = EngineName.ONNXRUNTIME,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on stdout.")] = False,
+    named_bundle: Annotated[Path | None, typer.Option("--bundle", help="The same as the argument.")] = None,
 ) -> None:
     """Measure a Bundle on labelled images. Exit status 3 where some of the files could not be read."""
-    from networks.bundle import Bundle
-    from networks.engines import make_engine
-    from trainer import evaluation
-    from trainer.datasets import of_split, read_csv
+    from trainer.evaluation.command import Request, measure
+    from trainer.evaluation.terminal import readable
 
-    loaded = Bundle.load(bundle)
-    records = read_csv(split, images=images, required=evaluation.required_columns(loaded))
-    if split_name is not None:
-        records = of_split(records, split_name)
-    runner = make_engine(engine, loaded, threads=threads)
-    report = evaluation.evaluate(loaded, runner, records)
-    typer.echo(json.dumps(report, indent=2, ensure_ascii=False) if as_json else _readable(report))
+    folder, data = named_bundle or bundle, images or (split.parent if split is not None else None)
+    if folder is None or data is None:
+        raise typer.BadParameter("name a Bundle, and the images' folder with --images or --data")
+    request = Request(data=data, split_csv=split, layout=layout, split=split_name, out=out, run=run, cache=cache)
+    report, page = measure(folder, request, engine=engine, threads=threads, say=_report)
+    typer.echo(json.dumps(report, indent=2, ensure_ascii=False) if as_json else readable(report))
+    if page is not None:
+        typer.echo(str(page), err=as_json)
     if report["unreadable"]["count"]:
-        typer.echo(f"{report['unreadable']['count']} of {len(records)} files could not be read:", err=True)
+        typer.echo(f"{report['unreadable']['count']} files could not be read:", err=True)
         for file in report["unreadable"]["files"][:NAMED]:
             typer.echo(f"  {file['path']}: {file['code']}", err=True)
         raise typer.Exit(PARTIAL)
@@ -96,25 +101,3 @@ def _recipe_file(recipe: str) -> Path:
 
 def _report(line: str) -> None:
     typer.echo(f"{time.strftime('%H:%M:%S')} {line}", err=True)
-
-
-def _readable(report: dict[str, Any]) -> str:
-    lines = [f"{report['n']} images, {report['engine']}"]
-    for label, figures in report["findings"].items():
-        lines += [f"{label} {name}: {_figure(figures, name)}" for name in FIGURES]
-        lines.append(f"{label} confusion matrix at {figures['threshold']}: {figures['confusion_matrix']}")
-    for name, figures in report["regions"].items():
-        lines.append(f"{name} accuracy: {_figure(figures, 'accuracy')}")
-    notes = [f"note: {name}: {note}" for name, figures in _parts(report) for note in figures["notes"]]
-    return "\n".join(lines + notes)
-
-
-def _parts(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    return [*report["findings"].items(), *report["regions"].items()]
-
-
-def _figure(figures: dict[str, Any], name: str) -> str:
-    value, interval = figures[name], figures[f"{name}_ci95"]
-    if value is None:
-        return "undefined"
-    return f"{value:.4f}" + (f"  95 % {interval[0]:.4f}–{interval[1]:.4f}" if interval else "")

@@ -16,7 +16,7 @@ from trainer.evaluation.bootstrap import Bootstrap, Floats
 from trainer.evaluation.decisions import three_way_metrics
 from trainer.evaluation.multiclass import region_metrics
 from trainer.evaluation.predictions import Predictions, Progress, predict
-from trainer.evaluation.questions import Choice, Question, choices, questions
+from trainer.evaluation.questions import Choice, Question, choices, questions, required_columns
 from trainer.evaluation.ranking import Ranking
 from trainer.evaluation.tables import by_hardware, by_region, by_study, by_view
 
@@ -39,7 +39,10 @@ def judged(bundle: Bundle, found: Predictions) -> dict[str, Any]:
     """
     if not found.records:
         raise DataInvalid("none of the images can be read")
-    asked = questions(bundle, found)
+    asked, chosen = questions(bundle, found), choices(bundle, found)
+    if all((known == UNKNOWN).all() for known in [*(q.truth for q in asked), *(c.truth for c in chosen)]):
+        wanted = ", ".join(sorted(required_columns(bundle)))
+        raise DataInvalid(f"no record says what this Bundle could be judged by: the columns {wanted}")
     unreadable = [{"path": file.name, "code": file.code} for file in found.unreadable]
     report: dict[str, Any] = {
         "bundle": {"name": bundle.manifest.name, "version": bundle.manifest.version, "digest": bundle.digest},
@@ -49,7 +52,7 @@ def judged(bundle: Bundle, found: Predictions) -> dict[str, Any]:
         "findings": {
             question.label: _finding(question, found, first=bundle.manifest.region_labels) for question in asked
         },
-        "regions": {choice.name: _choice(choice, found) for choice in choices(bundle, found)},
+        "regions": {choice.name: _choice(choice, found) for choice in chosen},
     }
     several = [question for question in asked if (question.truth == 1).any()]
     if len(several) > 1:

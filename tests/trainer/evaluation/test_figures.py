@@ -101,7 +101,7 @@ def test_intervals_are_those_of_the_slow_bootstrap():
     truth, score = _sample(8, count=150)
     groups = [str(index // 2) for index in range(150)]
     decided = (score >= 0.5).astype(np.int64)
-    bootstrap = Bootstrap(150, groups=groups)
+    bootstrap = Bootstrap(150, groups=groups, resamples=200)
     quick = bootstrap.intervals(BinaryFigures(truth, score, decided))
     slow = {"auc": [], "f1": [], "kappa": []}
     for weights in np.concatenate(list(bootstrap.weights())):
