@@ -6,7 +6,6 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -17,8 +16,6 @@ from networks.bundle import Bundle
 from networks.engines import make_engine
 from networks.preprocessing import Preprocessing
 from tests.data import encoded, generated_radiograph, pydicom_file
-from trainer import arrays
-from trainer.arrays import load_images
 from trainer.datasets import UNKNOWN, of_split, read_csv, truth
 from trainer.evaluation import evaluate, required_columns
 
@@ -115,28 +112,6 @@ def test_splits_and_truth(folder):
     bad = read_csv(_csv(folder, "x,maybe,hand"), images=folder)
     with pytest.raises(DataInvalid, match="'maybe'"):
         truth(bad, kind="sigmoid", labels=("fracture",), columns=("fractured",))
-
-
-def test_decoded_once(folder, tmp_path, monkeypatch):
-    records = read_csv(_csv(folder, *ROWS, *BAD), images=folder)
-    first = load_images(records, SMALL, cache=tmp_path / "cache")
-    assert first.pixels.shape == (3, 32, 32, 1)
-    assert isinstance(first.pixels, np.memmap)
-    assert [record.name for record in first.records] == ["a/b/one.png", "a/two.jpg", "three"]
-    assert {entry.name for entry in first.unreadable} == {"cut.jpg", "text.png", "absent.png"}
-
-    decoded = []
-    real = arrays.load_image
-    monkeypatch.setattr(arrays, "load_image", lambda r, p: decoded.append(r.name) or real(r, p))
-    again = load_images(records, SMALL, cache=tmp_path / "cache")
-    np.testing.assert_array_equal(again.pixels, first.pixels)
-    assert (decoded, again.unreadable) == ([], first.unreadable)
-    (folder / "a" / "two.jpg").write_bytes(encoded(np.full((64, 64), 9, np.uint8)))
-    changed = load_images(records, SMALL, cache=tmp_path / "cache")
-    assert len(decoded) == 6
-    assert (changed.pixels[1] == 9).all()
-    load_images(records, Preprocessing(size=48), cache=tmp_path / "cache")
-    assert len(decoded) == 12
 
 
 def test_the_command(bundle, folder):
