@@ -1,42 +1,51 @@
 """Backbones: convolutional networks without their classifier, built into a caller's functional graph.
 
-Each takes grey-as-RGB pixels 0–255 and applies its own pixel scaling first, so that no caller can feed the wrong range.
-Keras operations only: any Keras backend runs them.
+Each takes grey-as-RGB pixels 0–255 and says which pixel scaling it was pretrained with, so that no caller can feed the
+wrong range. Those of `keras.applications` are built layer by layer into the same flat graph. Keras operations only: any
+Keras backend runs them.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import keras
+from keras import applications
 
 from core.errors import DataInvalid
+from networks.efficientnet_lite import activated, efficientnet_lite, normalised_convolution
 
-# EfficientNet-Lite0 (Tan & Le 2019, arXiv 1905.11946; the Lite form has ReLU6 and no squeeze-and-excitation):
-# kernel, stride of the first block, expansion, output channels, blocks.
-LITE0_STAGES = (
-    (3, 1, 1, 16, 1),
-    (3, 2, 6, 24, 2),
-    (5, 2, 6, 40, 2),
-    (3, 2, 6, 80, 3),
-    (5, 1, 6, 112, 3),
-    (5, 2, 6, 192, 4),
-    (3, 1, 6, 320, 1),
-)
+Channels = tuple[float, float, float]
+
+# Of ImageNet, of pixels 0–1, red first (`torch` mode of keras.applications), and of pixels 0–255, blue first (`caffe`).
+IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION: Channels = (0.229, 0.224, 0.225)
+CAFFE_MEAN: Channels = (103.939, 116.779, 123.68)
+
+
+@dataclass(frozen=True, slots=True)
+class PixelScaling:
+    """pixel · `scale` + `offset`, one number each or one a channel."""
+
+    scale: float | Channels
+    offset: float | Channels
 
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """`scale` and `offset` map pixels 0–255 to what the network was pretrained on; `build` adds its layers."""
+    """`scaling` maps pixels 0–255 to what the network was pretrained on; `build` adds its layers to a tensor.
+
+    `pretrained` makes the same network of keras.applications, with their ImageNet weights (`"imagenet"`, downloaded) or
+    random ones (None); a backbone of our own has none.
+    """
 
     name: str
-    scale: float
-    offset: float
+    scaling: PixelScaling
     build: Callable[[Any], Any]
+    pretrained: Callable[[str | None], keras.Model] | None = None
 
 
 def backbone(name: str) -> Backbone:
@@ -47,86 +56,83 @@ def backbone(name: str) -> Backbone:
         raise DataInvalid(f"unknown backbone {name!r}; there are {', '.join(sorted(BACKBONES))}") from None
 
 
-def load_weights(model: keras.Model, file: Path) -> int:
-    """Copy the weights of a saved Keras model into the layers of `model` that have the same names; their number.
+def scale_pixels(image: Any, scaling: PixelScaling) -> Any:
+    """(n, h, w, 1) uint8 → (n, h, w, 3), scaled; by layers of fixed names.
 
-    Raises DataInvalid where the file cannot be read, or one of its layers with weights has no counterpart.
+    Grey has equal channels: where a network wants blue first, only the order of the means shows it.
     """
-    try:
-        source = keras.models.load_model(file, compile=False)
-    except (OSError, ValueError) as error:
-        raise DataInvalid(f"{file.name} is no Keras model that can be read") from error
-    targets = {layer.name: layer for layer in model.layers}
-    copied = 0
-    for layer in source.layers:
-        if not layer.weights:
-            continue
-        target = targets.get(layer.name)
-        if target is None or [w.shape for w in target.weights] != [w.shape for w in layer.weights]:
-            raise DataInvalid(f"{file.name}: the network has no layer like {layer.name}")
-        target.set_weights(layer.get_weights())
-        copied += 1
-    return copied
+    rgb = keras.layers.Concatenate(name="grey_to_rgb")
+    layer = keras.layers.Rescaling(_plain(scaling.scale), _plain(scaling.offset), name="pixel_scaling")
+    if isinstance(scaling.scale, float) and isinstance(scaling.offset, float):
+        scaled = layer(image)
+        return rgb([scaled, scaled, scaled])
+    return layer(rgb([image, image, image]))
 
 
-def _normalised(tensor: Any, prefix: str) -> Any:
-    return keras.layers.BatchNormalization(epsilon=1e-3, name=f"{prefix}_bn")(tensor)
+def _plain(value: float | Channels) -> float | list[float]:
+    return value if isinstance(value, float) else list(value)
 
 
-def _convolution(tensor: Any, filters: int, kernel: int, name: str, *, strides: int = 1) -> Any:
-    layer = keras.layers.Conv2D(filters, kernel, strides=strides, padding="same", use_bias=False, name=f"{name}_conv")
-    return _normalised(layer(tensor), name)
-
-
-def _activated(tensor: Any, name: str) -> Any:
-    return keras.layers.ReLU(max_value=6.0, name=name)(tensor)
-
-
-def _inverted_residual(tensor: Any, index: int, *, kernel: int, stride: int, expansion: int, filters: int) -> Any:
-    """MobileNetV2's block: expand 1×1, depthwise, project 1×1, and a shortcut where the shapes agree."""
-    name, channels, entry = f"block{index}", tensor.shape[-1], tensor
-    if expansion != 1:
-        expand = keras.layers.Conv2D(channels * expansion, 1, use_bias=False, name=f"{name}_expand_conv")
-        tensor = _activated(_normalised(expand(tensor), f"{name}_expand"), f"{name}_expand_relu")
-    depthwise = keras.layers.DepthwiseConv2D(
-        kernel, strides=stride, padding="same", use_bias=False, name=f"{name}_dwconv"
-    )
-    tensor = _activated(_normalised(depthwise(tensor), name), f"{name}_relu")
-    project = keras.layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_project_conv")
-    tensor = _normalised(project(tensor), f"{name}_project")
-    if stride == 1 and channels == filters:
-        tensor = keras.layers.Add(name=f"{name}_add")([entry, tensor])
+def _custom_cnn(tensor: Any) -> Any:
+    """(n, h, w, 3) → (n, ⌊h/16⌋, ⌊w/16⌋, 256): four blocks of convolution, BatchNormalization, ReLU, max pooling."""
+    for index, filters in enumerate((32, 64, 128, 256)):
+        name = f"custom{index}"
+        tensor = keras.layers.ReLU(name=f"{name}_relu")(normalised_convolution(tensor, filters, 3, name))
+        tensor = keras.layers.MaxPooling2D(name=f"{name}_pool")(tensor)
     return tensor
-
-
-def _efficientnet_lite0(tensor: Any) -> Any:
-    """(n, h, w, 3) → (n, ⌈h/32⌉, ⌈w/32⌉, 1280)."""
-    tensor = _activated(_convolution(tensor, 32, 3, "stem", strides=2), "stem_relu")
-    index = itertools.count()
-    for kernel, stride, expansion, filters, blocks in LITE0_STAGES:
-        for block in range(blocks):
-            tensor = _inverted_residual(
-                tensor,
-                next(index),
-                kernel=kernel,
-                stride=stride if block == 0 else 1,
-                expansion=expansion,
-                filters=filters,
-            )
-    return _activated(_convolution(tensor, 1280, 1, "top"), "top_activation")
 
 
 def _tiny(tensor: Any) -> Any:
     """(n, h, w, 3) → (n, h/8, w/8, 16): three convolutions, for tests and dry runs."""
     for index, filters in enumerate((8, 12, 16)):
-        tensor = _activated(_convolution(tensor, filters, 3, f"tiny{index}", strides=2), f"tiny{index}_relu")
+        tensor = activated(normalised_convolution(tensor, filters, 3, f"tiny{index}", strides=2), f"tiny{index}_relu")
     return tensor
 
+
+def _applied(name: str, scaling: PixelScaling, make: Callable[..., keras.Model]) -> Backbone:
+    """A network of keras.applications."""
+
+    def build(tensor: Any) -> Any:
+        return make(include_top=False, weights=None, input_tensor=tensor).output
+
+    def pretrained(weights: str | None) -> keras.Model:
+        return make(include_top=False, weights=weights, input_shape=(224, 224, 3))
+
+    return Backbone(name, scaling, build, pretrained)
+
+
+LITE = PixelScaling(1 / 128, -127 / 128)
+UNIT = PixelScaling(1 / 255, 0.0)
+SIGNED = PixelScaling(1 / 127.5, -1.0)
+CAFFE = PixelScaling(1.0, (-CAFFE_MEAN[0], -CAFFE_MEAN[1], -CAFFE_MEAN[2]))
+
+
+def _standardised(unit: float) -> PixelScaling:
+    """(pixel / 255 − mean) / deviation, times `unit`."""
+    scale = [unit / 255 / deviation for deviation in IMAGENET_DEVIATION]
+    offset = [-unit * mean / deviation for mean, deviation in zip(IMAGENET_MEAN, IMAGENET_DEVIATION, strict=True)]
+    return PixelScaling((scale[0], scale[1], scale[2]), (offset[0], offset[1], offset[2]))
+
+
+TORCH = _standardised(1.0)
+# Keras' EfficientNet begins with a division by 255 and a Normalization that stays neutral here (its statistics come
+# with the downloaded weights only): what those would do is done before, and 255 times as large.
+EFFICIENTNET = _standardised(255.0)
 
 BACKBONES = {
     entry.name: entry
     for entry in (
-        Backbone("efficientnet_lite0", scale=1 / 128, offset=-127 / 128, build=_efficientnet_lite0),
-        Backbone("tiny", scale=1 / 128, offset=-127 / 128, build=_tiny),
+        Backbone("efficientnet_lite0", LITE, efficientnet_lite),
+        Backbone("efficientnet_lite2", LITE, partial(efficientnet_lite, width=1.1, depth=1.2)),
+        Backbone("custom_cnn", UNIT, _custom_cnn),
+        Backbone("tiny", LITE, _tiny),
+        _applied("efficientnetb0", EFFICIENTNET, applications.EfficientNetB0),
+        _applied("efficientnetb1", EFFICIENTNET, applications.EfficientNetB1),
+        _applied("densenet121", TORCH, applications.DenseNet121),
+        _applied("densenet169", TORCH, applications.DenseNet169),
+        _applied("mobilenetv2", SIGNED, applications.MobileNetV2),
+        _applied("mobilenetv2_035", SIGNED, partial(applications.MobileNetV2, alpha=0.35)),
+        _applied("resnet50", CAFFE, applications.ResNet50),
+        _applied("vgg16", CAFFE, applications.VGG16),
     )
 }

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import keras
 
 from networks.backbones import backbone as find_backbone
+from networks.backbones import scale_pixels
 
 FEATURES = "features"
 POOLED = "pooled"
@@ -43,16 +44,13 @@ class RadiographClassifier(keras.Model):  # type: ignore[misc] # Keras ships no 
         base = find_backbone(backbone)
 
         # === Layers ===
-        rgb = keras.layers.Concatenate(name="grey_to_rgb")
-        scaling = keras.layers.Rescaling(base.scale, base.offset, name="pixel_scaling")
         features = keras.layers.Identity(name=FEATURES)
         pooling = keras.layers.GlobalAveragePooling2D(name=POOLED, dtype="float32")
         chains = {spec.name: _head_layers(spec) for spec in specs}
 
         # === Functional model ===
         image = keras.Input((size, size, 1), dtype="uint8", name="image")
-        scaled = scaling(image)
-        pooled = pooling(features(base.build(rgb([scaled, scaled, scaled]))))
+        pooled = pooling(features(base.build(scale_pixels(image, base.scaling))))
         outputs = {}
         for spec in specs:
             tensor = pooled

@@ -62,34 +62,6 @@ def test_the_pieces_are_the_whole():
         np.testing.assert_allclose(parts[name], value, rtol=1e-5, atol=1e-7)
 
 
-def test_backbones():
-    import keras
-
-    from networks.backbones import BACKBONES, backbone
-
-    for entry in BACKBONES.values():
-        image = keras.Input((64, 64, 3))
-        assert entry.build(image).shape[0] is None
-    lite = keras.Model(image := keras.Input((96, 64, 3)), backbone("efficientnet_lite0").build(image))
-    assert lite.output.shape == (None, 3, 2, 1280)
-    assert lite.count_params() == 3_413_024  # EfficientNet-Lite0 without its classifier
-    with pytest.raises(DataInvalid, match="unknown backbone"):
-        backbone("vgg99")
-
-
-def test_weights_of_another_network_are_refused(tmp_path):
-    from networks.backbones import load_weights
-
-    with pytest.raises(DataInvalid, match="no Keras model"):
-        load_weights(_deep(), tmp_path / "absent.keras")
-    import keras
-
-    other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="elsewhere")])
-    other.save(tmp_path / "other.keras")
-    with pytest.raises(DataInvalid, match="no layer like elsewhere"):
-        load_weights(_deep(), tmp_path / "other.keras")
-
-
 def test_both_engines_run_a_deep_head(tmp_path):
     """Saved, exported, loaded by each engine, against the tape; any batch size; uint8 images only."""
     from networks.engines import make_engine
