@@ -35,7 +35,7 @@ def download_weights(classifier: RadiographClassifier) -> int:
         raise DataInvalid(f"keras.applications has no {name}: give its weights with --weights FILE")
     try:
         source = pretrained("imagenet")
-    except Exception as error:  # noqa: BLE001 - Keras' download raises Exception itself, for whatever went wrong
+    except Exception as error:
         raise DataInvalid(
             f"the ImageNet weights of {name} could not be downloaded: give them with --weights FILE, or train from "
             "scratch with --weights random"
@@ -56,7 +56,9 @@ def _from_hdf5(name: str, file: Path) -> keras.Model:
     try:
         model.load_weights(file)
     except (OSError, KeyError, ValueError) as error:
-        raise DataInvalid(f"{file.name} cannot be read, or holds no weights of {name} without its classifier") from error
+        raise DataInvalid(
+            f"{file.name} cannot be read, or holds no weights of {name} without its classifier"
+        ) from error
     return model
 
 

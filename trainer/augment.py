@@ -32,7 +32,7 @@ def augment(
 
 
 def _matrix(spec: Augmentation, *, size: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """(2, 3): flips, rotation and zoom about the centre, then a shift."""
+    """(2, 3): flips, rotation and zoom about the centre, then a shift, then each side's own crop or pad."""
     angle = np.deg2rad(random.uniform(-spec.rotation, spec.rotation))
     zoom = 1 + random.uniform(-spec.zoom, spec.zoom)
     flip = np.diag(
@@ -45,4 +45,12 @@ def _matrix(spec: Augmentation, *, size: int, random: np.random.Generator) -> ND
     linear = zoom * rotation @ flip
     centre = np.full(2, (size - 1) / 2)
     shift = random.uniform(-spec.shift, spec.shift, 2) * size
-    return np.hstack([linear, (centre + shift - linear @ centre)[:, None]])
+    matrix = np.hstack([linear, (centre + shift - linear @ centre)[:, None]])
+    return _sides(spec.crop_pad, size=size, random=random) @ np.vstack([matrix, [0, 0, 1]]) if spec.crop_pad else matrix
+
+
+def _sides(share: float, *, size: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """(2, 3): what is left when up to `share` is cut from (or added to) each side, stretched over the image again."""
+    low, high = random.uniform(-share, share, (2, 2)) * size
+    stretch = size / (size - low - high)
+    return np.hstack([np.diag(stretch), (-low * stretch)[:, None]])

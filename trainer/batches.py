@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import time
 from typing import Any, Protocol
 
 import keras
@@ -11,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.augment import augment
-from trainer.datasets import UNKNOWN
+from trainer.objective import Targets, Weights, targets_and_weights
 from trainer.recipe import Augmentation, HeadRecipe
-
-Targets = Mapping[str, NDArray[np.int64]]
 
 
 class Inputs(Protocol):
@@ -58,24 +56,45 @@ class FeatureInputs:
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no types
-    """(inputs, {head: truth}, {head: weight 0 where the truth is unknown}) in an order drawn anew each epoch."""
+    """(inputs, {head: truth}, {head: weight, 0 where the truth is unknown}) in an order drawn anew each epoch.
+
+    `weights` are those of `trainer.objective.class_weights`.
+    """
 
     def __init__(
-        self, inputs: Inputs, targets: Targets, *, heads: tuple[HeadRecipe, ...], batch_size: int, seed: int, epoch: int
+        self,
+        inputs: Inputs,
+        targets: Targets,
+        *,
+        heads: tuple[HeadRecipe, ...],
+        weights: Weights,
+        batch_size: int,
+        seed: int,
+        epoch: int,
     ) -> None:
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=4)
-        self._inputs, self._targets, self._heads = inputs, targets, heads
+        self._inputs, self._targets, self._heads, self._weights = inputs, targets, heads, weights
         self._batch_size, self._seed, self._epoch = batch_size, seed, epoch
         self._count = len(next(iter(targets.values())))
+        self._made, self._seconds = 0, 0.0
         self._shuffle()
 
     def __len__(self) -> int:
         return math.ceil(self._count / self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+        began = time.perf_counter()
         rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         inputs = self._inputs.take(rows, epoch=self._epoch, seed=self._seed)
-        return inputs, *targets_and_weights({name: value[rows] for name, value in self._targets.items()}, self._heads)
+        truth = {name: value[rows] for name, value in self._targets.items()}
+        made = inputs, *targets_and_weights(truth, self._heads, self._weights)
+        self._made, self._seconds = self._made + len(rows), self._seconds + time.perf_counter() - began
+        return made
+
+    @property
+    def images_per_second(self) -> float:
+        """How many images a second the making of batches alone would give."""
+        return self._made / max(self._seconds, 1e-9)
 
     def on_epoch_end(self) -> None:
         self._epoch += 1
@@ -83,18 +102,3 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no typ
 
     def _shuffle(self) -> None:
         self._order = np.random.default_rng((self._seed, self._epoch, 0)).permutation(self._count)
-
-
-def targets_and_weights(
-    truth: Targets, heads: tuple[HeadRecipe, ...]
-) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[np.float32]]]:
-    """What Keras' losses take: unknown truth is class 0 at weight 0 (of a sigmoid head: where any label is unknown)."""
-    targets: dict[str, NDArray[Any]] = {}
-    weights = {}
-    for head in heads:
-        value = truth[head.name]
-        known = value != UNKNOWN
-        weights[head.name] = (known.all(axis=1) if value.ndim == 2 else known).astype(np.float32)
-        filled = np.where(known, value, 0)
-        targets[head.name] = filled.astype(np.float32) if head.kind == "sigmoid" else filled
-    return targets, weights

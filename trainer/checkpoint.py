@@ -19,7 +19,10 @@ STATE = "state.json"
 
 @dataclass(slots=True)
 class RunState:
-    """`phase` and `epoch` are the next to run. `best_score` is of the weights in the file `best` (higher is better)."""
+    """`phase` and `epoch` are the next to run. `best_score` is of the weights in the file `best` (higher is better).
+
+    `bests` names, by the number of the phase, the file with the weights of its best epoch.
+    """
 
     recipe: dict[str, Any]
     phase: int = 0
@@ -28,6 +31,7 @@ class RunState:
     best_phase: str | None = None
     best_epoch: int | None = None
     best: str = "best.npz"
+    bests: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     train_images: int = 0
     checkpoint: str | None = None
@@ -46,7 +50,7 @@ def write_state(folder: Path, state: RunState) -> None:
     """Written beside and moved into place: a kill leaves the old state or the new one. What it no longer names goes."""
     _replace(folder / STATE, json.dumps(asdict(state), indent=1).encode())
     for file in [*folder.glob("checkpoint-*.npz"), *folder.glob("best*.npz")]:
-        if file.name not in {state.checkpoint, state.best}:
+        if file.name not in {state.checkpoint, state.best, *state.bests.values()}:
             file.unlink()
 
 

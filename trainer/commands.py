@@ -19,44 +19,88 @@ PARTIAL = 3
 # So many unreadable files are named on the terminal; the JSON report names all.
 NAMED = 10
 RECIPES = Path(__file__).parent / "recipes"
+OWN = "For recipes that have it (bonecnn); others: --set."
 
 
-def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe's YAML file, or the name of one that is shipped.")],
-    data: Annotated[Path | None, typer.Option(help="The data set's folder; default: below the data setting.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="A saved Keras backbone to start from.")] = None,
+def train(  # noqa: PLR0913, PLR0917 - the options of a command
+    recipe: Annotated[str, typer.Argument(help="A recipe's YAML file, or the name of one that is shipped.")] = "",
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The data set's folder (of several, the one that holds them); default: the data setting."),
+    ] = None,
+    layout: Annotated[str | None, typer.Option(help="How the folder is laid out; recognised by itself.")] = None,
+    split: Annotated[Path | None, typer.Option(help="A CSV with another split (lucency data audit).")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="The backbone to start from: a Keras file, imagenet (downloaded) or random.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; default: runs/<recipe>.")] = None,
     max_minutes: Annotated[float | None, typer.Option(min=0, help="Stop training after this many minutes.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in the folder stopped.")] = False,
     change: Annotated[list[str] | None, typer.Option("--set", help="Change a value: phases.1.epochs=3.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+    list_recipes: Annotated[bool, typer.Option("--list", help="Show the shipped recipes.")] = False,
+    epochs: Annotated[int | None, typer.Option(min=1, help=OWN)] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help=OWN)] = None,
+    learning_rate: Annotated[float | None, typer.Option(help=OWN)] = None,
+    model: Annotated[str | None, typer.Option(help=OWN)] = None,
+    image_size: Annotated[int | None, typer.Option(help=OWN)] = None,
 ) -> None:
     """Train a recipe, and write its Bundle to <out>/bundle, also when time ran out: of the best epoch so far."""
     from trainer.recipe import load_recipe
 
-    loaded = load_recipe(_recipe_file(recipe), overrides=tuple(change or ()))  # before TensorFlow takes its seconds
+    if list_recipes:
+        typer.echo(_recipes())
+        return
+    if not recipe:
+        raise typer.BadParameter("name a recipe, or see --list", param_hint="RECIPE")
+    own = {
+        "epochs": epochs,
+        "batch-size": batch_size,
+        "learning-rate": learning_rate,
+        "model": model,
+        "image-size": image_size,
+    }
+    loaded = load_recipe(  # before TensorFlow takes its seconds
+        _recipe_file(recipe),
+        options={name: value for name, value in own.items() if value is not None},
+        overrides=tuple(change or ()),
+    )
+    if layout is not None or split is not None:
+        loaded = loaded.with_source(layout=layout, split=None if split is None else str(split.resolve()))
     from networks.engines.keras import set_threads
-    from trainer.shipping import ship
-    from trainer.train import train as run_training
+    from trainer.progress import on_terminal
+    from trainer.running import run_recipe
 
     settings = load_settings()
-    folder = out or Path("runs") / loaded.name
-    data = data or settings.data / loaded.data.folder
-    if weights is None and loaded.weights is not None:
-        weights = settings.data / loaded.weights
     set_threads(threads)
-    classifier, state, validation = run_training(
-        loaded,
-        data=data,
-        folder=folder,
-        weights=weights,
-        resume=resume,
-        max_minutes=max_minutes,
-        report=_report,
-    )
-    _report("calibrating, exporting, measuring")
-    bundle = ship(loaded, classifier, state, validation, data=data, folder=folder / "bundle")
+    single = len(loaded.data.sources) == 1
+    with on_terminal() as display:
+        bundle = run_recipe(
+            loaded,
+            data=data or (settings.data / loaded.data.sources[0].folder if single else settings.data),
+            folder=out or Path("runs") / loaded.name,
+            weights=_weights(weights or loaded.weights, given=weights is not None, base=settings.data),
+            resume=resume,
+            max_minutes=max_minutes,
+            display=display,
+        )
     typer.echo(str(bundle.path))
+
+
+def _weights(weights: str | None, *, given: bool, base: Path) -> Path | str | None:
+    """A file's path (of a recipe's from the data setting), or the word for other weights."""
+    if weights is None or weights in {"imagenet", "random"}:
+        return weights
+    return Path(weights) if given else base / weights
+
+
+def _recipes() -> str:
+    """A line for each shipped recipe: its name and the first line of its file."""
+    files = sorted(RECIPES.glob("*.yaml"))
+    width = max(len(file.stem) for file in files)
+    return "\n".join(
+        f"{file.stem:<{width}}  {file.read_text(encoding='utf-8').splitlines()[0].removeprefix('# ')}" for file in files
+    )
 
 
 def evaluate(  # noqa: PLR0913, PLR0917 - a flag each

@@ -1,4 +1,4 @@
-"""What one stretch of training is: which layers learn, at which rate, from which images, by which loss, and how long."""
+"""What one stretch of training is: which layers learn, at which rate, from which images, by which loss, how long."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ ClassWeights = dict[str, Literal["balanced"] | dict[str, Positive]]
 
 class Phase(Part):
     """One stretch of training. `trainable: heads` trains what stands behind the features, on features computed once for
-    the plain image and `copies` augmented ones; `all` every layer; `{start: LAYER}` and `{last: FRACTION}` a part of the
-    backbone, on augmented images. The backbone's BatchNormalization layers learn only where `batch_normalisation` says
-    so. `loss` replaces a head's own in this phase.
+    the plain image and `copies` augmented ones; `all` every layer; `{start: LAYER}` and `{last: FRACTION}` a part of
+    the backbone, on augmented images. The backbone's BatchNormalization layers learn only where `batch_normalisation`
+    says so. `loss` replaces a head's own in this phase.
     """
 
     name: str

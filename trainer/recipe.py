@@ -43,14 +43,12 @@ class HeadRecipe(Part):
 
 
 class MarginalRecipe(Part):
-    """A label whose probability is the sum of some `members` of a softmax head, and the column of its truth: 0/1 of a
-    `finding`, else one that names the label."""
+    """A label whose probability is the sum of some `members` of a softmax head; its truth is that of the head."""
 
     label: Label
     head: Label
     members: Annotated[tuple[Label, ...], Field(min_length=1)]
     role: Literal["finding", "region"]
-    column: str
 
 
 class Source(Part):
@@ -67,7 +65,7 @@ class Source(Part):
     name: str
     licence: str
     attribution: tuple[str, ...] = ()
-    where: dict[str, tuple[str, ...]] = {}
+    where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     balance: str | None = None
     at_most: Count | None = None
 
@@ -119,10 +117,10 @@ class Refit(Part):
 
 
 class Option(Part):
-    """A command-line flag that a recipe has for itself: the places that it sets, or, for a choice, what each word sets."""
+    """A command-line flag that a recipe has for itself: the places that it sets, or, of a choice, what a word sets."""
 
     places: tuple[str, ...] = ()
-    choices: dict[str, dict[str, Any]] = {}
+    choices: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -172,15 +170,17 @@ class Recipe(Part):
     data: DataRecipe
     phases: Annotated[tuple[Phase, ...], Field(min_length=1)]
     operating: dict[str, Operating]
-    refit: dict[str, Refit] = {}
+    refit: dict[str, Refit] = Field(default_factory=dict)
     limits: tuple[str, ...] = ()
-    options: dict[str, Option] = {}
+    options: dict[str, Option] = Field(default_factory=dict)
 
-    @property
-    def columns(self) -> dict[str, tuple[str, ...]]:
-        """The columns of the truth of each head, then of each marginal."""
-        columns = {head.name: head.columns for head in self.heads}
-        return columns | {marginal.label: (marginal.column,) for marginal in self.marginals}
+    def with_source(self, *, layout: str | None, split: str | None) -> Recipe:
+        """The recipe with another layout or split (None: as it is). Raises RecipeInvalid for one of several sources."""
+        if len(self.data.sources) > 1:
+            raise RecipeInvalid(f"{self.name} has several sources: --set data.0.split=FILE")
+        changes = {key: value for key, value in (("layout", layout), ("split", split)) if value is not None}
+        source = self.data.sources[0].model_copy(update=changes)
+        return self.model_copy(update={"data": DataRecipe(sources=(source,))})
 
     @model_validator(mode="after")
     def _labels_agree(self) -> Self:
@@ -200,8 +200,8 @@ class Recipe(Part):
     def _marginals_have_members(self) -> Self:
         members = {head.name: set(head.labels) for head in self.heads if head.kind == "softmax"}
         for entry in self.marginals:
-            if not set(entry.members) <= members.get(entry.head, set()):
-                raise ValueError(f"the marginal {entry.label} sums what are no labels of a softmax head")
+            if not set(entry.members) < members.get(entry.head, set()):
+                raise ValueError(f"the marginal {entry.label} must sum some, not all, labels of a softmax head")
         return self
 
     @model_validator(mode="after")
@@ -217,6 +217,8 @@ class Recipe(Part):
     @model_validator(mode="after")
     def _phases_name_heads(self) -> Self:
         heads = {head.name: set(head.labels) for head in self.heads}
+        if len({phase.name for phase in self.phases}) != len(self.phases):
+            raise ValueError("two phases have one name")
         for phase in self.phases:
             if not {*phase.loss, *phase.class_weights} <= set(heads):
                 raise ValueError(f"the phase {phase.name} has a loss or class weights for what is no head")
@@ -226,10 +228,8 @@ class Recipe(Part):
         return self
 
 
-def load_recipe(
-    file: Path, *, overrides: tuple[str, ...] = (), options: Mapping[str, Any] | None = None
-) -> Recipe:
-    """The recipe in `file`; with the values of its own `options`, then overrides like `phases.1.epochs=3` (YAML values).
+def load_recipe(file: Path, *, overrides: tuple[str, ...] = (), options: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe in `file`, with the values of its own `options`, then overrides like `phases.1.epochs=3` (YAML).
 
     Raises RecipeInvalid, also for an option that the recipe does not have.
     """
@@ -278,7 +278,9 @@ def training_part(document: Mapping[str, Any]) -> dict[str, Any]:
         whole = Recipe.model_validate(document).model_dump(mode="json")
     except ValidationError as error:
         raise RecipeInvalid("the recipe is of another release") from error
-    sources = [{name: value for name, value in source.items() if name in SELECTING} for source in whole["data"]["sources"]]
+    sources = [
+        {name: value for name, value in source.items() if name in SELECTING} for source in whole["data"]["sources"]
+    ]
     data = {**whole["data"], "sources": sources}
     return {name: value for name, value in whole.items() if name not in AFTER_TRAINING} | {"data": data}
 

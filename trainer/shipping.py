@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from core.vocabulary import EngineName
 from networks.bundle import MODEL_CARD, Bundle, write_manifest
@@ -16,11 +17,12 @@ from networks.engines import make_engine
 from networks.export import write_bundle
 from trainer.calibration import calibrated, fit_temperature, logits_of, threshold_for
 from trainer.checkpoint import RunState
-from trainer.datasets import of_split, read_csv
-from trainer.evaluation import evaluate, required_columns
+from trainer.datasets import UNKNOWN, of_split
+from trainer.evaluation import evaluate
 from trainer.model_card import model_card
 from trainer.recipe import Recipe
 from trainer.refit import refit_heads
+from trainer.sources import read_records
 from trainer.train import Split, load_split, predict
 
 SHOWN_SPLITS = ("val", "test")
@@ -37,21 +39,50 @@ def ship(
     fields["training"]["refit"] = refitted
     # The figures are those of the exported graph on the serving engine, so it is written before they are known.
     bundle = write_bundle(folder, classifier, fields=fields, model_card="")
-    records = read_csv(data / recipe.data.split, images=data, required=required_columns(bundle))
+    return measured(recipe, bundle, fields, data=data)
+
+
+def measured(recipe: Recipe, bundle: Bundle, fields: dict[str, Any], *, data: Path) -> Bundle:
+    """The Bundle with its figures on the exported graph, and its model card; `fields` are the manifest's so far."""
+    folder = bundle.path
+    records, _ = read_records(recipe, data)
     present = [split for split in SHOWN_SPLITS if any(record.split == split for record in records)]
     engine = make_engine(EngineName.ONNXRUNTIME, bundle, threads=2)
     metrics = {split: _figures(evaluate(bundle, engine, of_split(records, split))) for split in present}
     fields["training"]["images"] |= {split: report["n"] for split, report in metrics.items()}
     (folder / MODEL_CARD).write_text(model_card(recipe, fields=fields, metrics=metrics), encoding="utf-8")
-    explanation = bundle.manifest.explanation.model_dump()
-    disclaimer = bundle.manifest.disclaimer
-    return write_manifest(folder, {**fields, "metrics": metrics, "explanation": explanation, "disclaimer": disclaimer})
+    return write_manifest(
+        folder, {**_written(bundle), **fields, "routing": bundle.manifest.routing, "metrics": metrics}
+    )
+
+
+def _written(bundle: Bundle) -> dict[str, Any]:
+    """What the export added to the manifest."""
+    return {"explanation": bundle.manifest.explanation.model_dump(), "disclaimer": bundle.manifest.disclaimer}
 
 
 def manifest_fields(
     recipe: Recipe, classifier: RadiographClassifier, state: RunState, validation: Split
 ) -> dict[str, Any]:
     """The manifest but for its files, explanation and figures; temperature and thresholds fitted on `validation`."""
+    heads, thresholds = calibrate(recipe, classifier, validation)
+    return {
+        "name": recipe.name,
+        "version": recipe.version,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "heads": heads,
+        "marginals": [marginal.model_dump(mode="json") for marginal in recipe.marginals],
+        "thresholds": thresholds,
+        "preprocessing": recipe.preprocessing.model_dump(),
+        "training": _provenance(recipe, state, validation),
+        "attribution": recipe.data.attribution,
+    }
+
+
+def calibrate(
+    recipe: Recipe, classifier: RadiographClassifier, validation: Split
+) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The manifest's heads with their temperatures, and the Findings' thresholds; both fitted on `validation`."""
     outputs = predict(classifier, validation.images.pixels)
     heads, thresholds = [], {}
     for head in recipe.heads:
@@ -59,23 +90,25 @@ def manifest_fields(
         logits = logits_of(outputs[head.name].astype(np.float64), kind=head.kind)
         temperature = fit_temperature(logits, known, kind=head.kind)
         heads.append({"name": head.name, "kind": head.kind, "labels": head.labels, "temperature": temperature})
-        if head.kind == "softmax":
-            continue
         probability = calibrated(logits, kind=head.kind, temperature=temperature)
-        for index, label in enumerate(head.labels):
-            wanted = recipe.operating[label].sensitivity
-            value = threshold_for(probability[:, index], known[:, index], sensitivity=wanted)
-            thresholds[label] = {"value": value, "rule": f"the highest with sensitivity ≥ {wanted:g} on the val split"}
-    return {
-        "name": recipe.name,
-        "version": recipe.version,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "heads": heads,
-        "thresholds": thresholds,
-        "preprocessing": recipe.preprocessing.model_dump(),
-        "training": _provenance(recipe, state, validation),
-        "attribution": recipe.data.attribution,
-    }
+        if head.kind == "sigmoid":
+            for index, label in enumerate(head.labels):
+                thresholds[label] = _threshold(recipe, label, probability[:, index], known[:, index])
+        for marginal in recipe.marginals:
+            if marginal.head == head.name and marginal.role == "finding":
+                members = [head.labels.index(member) for member in marginal.members]
+                truth = np.where(known == UNKNOWN, UNKNOWN, np.isin(known, members)).astype(np.int64)
+                summed = probability[:, members].sum(axis=1)
+                thresholds[marginal.label] = _threshold(recipe, marginal.label, summed, truth)
+    return heads, thresholds
+
+
+def _threshold(
+    recipe: Recipe, label: str, probability: NDArray[np.float64], known: NDArray[np.int64]
+) -> dict[str, Any]:
+    wanted = recipe.operating[label].sensitivity
+    value = threshold_for(probability, known, sensitivity=wanted)
+    return {"value": value, "rule": f"the highest with sensitivity ≥ {wanted:g} on the val split"}
 
 
 def _provenance(recipe: Recipe, state: RunState, validation: Split) -> dict[str, Any]:

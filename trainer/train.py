@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,49 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DataInvalid, TrainingFailed
-from networks.backbones import load_weights
 from networks.classifier import RANDOM_SEED, HeadSpec, RadiographClassifier
-from trainer.arrays import Images, load_images
-from trainer.batches import Batches, FeatureInputs, ImageInputs, Inputs, Targets
-from trainer.checkpoint import (
-    STATE,
-    RunState,
-    load_best,
-    load_checkpoint,
-    read_state,
-    save_best,
-    save_checkpoint,
-    write_state,
-)
-from trainer.datasets import UNKNOWN, of_split, read_csv, truth
-from trainer.evaluation.ranking import auc
-from trainer.recipe import Phase, Recipe, training_part
+from networks.pretrained import download_weights, load_weights
+from trainer.arrays import load_images
+from trainer.batches import Batches, FeatureInputs, ImageInputs, Inputs
+from trainer.checkpoint import STATE, RunState, load_best, load_checkpoint, read_state, write_state
+from trainer.datasets import UNKNOWN, Record, of_split, truth
+from trainer.epochs import PREDICT_BATCH, EpochEnd, Run, Split, predict, score, scores_of
+from trainer.events import EventFile
+from trainer.objective import class_weights, losses
+from trainer.phases import Phase
+from trainer.progress import Display
+from trainer.recipe import HeadRecipe, Recipe, training_part
+from trainer.schedule import is_over, make_optimizer, set_trainable
+from trainer.sources import read_records
 
-Report = Callable[[str], None]
-PREDICT_BATCH = 32
+__all__ = ["PREDICT_BATCH", "Run", "Split", "build_classifier", "load_split", "predict", "score", "train"]
 
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """A split's images and, by head, their truth."""
-
-    images: Images
-    targets: Targets
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run's fixed parts. After `deadline`, a time.monotonic(), no further batch starts; `report` takes lines."""
-
-    recipe: Recipe
-    folder: Path
-    train: Split
-    validation: Split
-    deadline: float | None
-    report: Report
-
-    def out_of_time(self) -> bool:
-        return self.deadline is not None and time.monotonic() >= self.deadline
+# Words that stand for weights without a file.
+IMAGENET, RANDOM = "imagenet", "random"
 
 
 def train(
@@ -63,12 +39,15 @@ def train(
     *,
     data: Path,
     folder: Path,
-    weights: Path | None,
+    weights: Path | str | None,
     resume: bool,
     max_minutes: float | None,
-    report: Report,
+    display: Display,
 ) -> tuple[RadiographClassifier, RunState, Split]:
     """Train in `folder`; the classifier with the best weights, the run's state, and the validation split.
+
+    `data` is the recipe's data set, or the folder that holds those of several sources. `weights` of the backbone are a
+    file, "imagenet" or "random" (also None).
 
     Stops after `max_minutes` at the next batch; a later call with `resume` goes on at the last finished epoch. Raises
     DataInvalid for unreadable data or weights, TrainingFailed for a run that is not there, is there already, diverges,
@@ -76,18 +55,23 @@ def train(
     """
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     state = _start(recipe, folder=folder, resume=resume)
-    splits = [load_split(recipe, data=data, split=name, cache=folder.parent / "arrays") for name in ("train", "val")]
+    records, notes = read_records(recipe, data)
+    for note in notes:
+        display.line(note)
+    cache = folder.parent / "arrays"
+    splits = [_load(recipe, of_split(records, name), split=name, cache=cache) for name in ("train", "val")]
+    _require_truth(recipe, splits[0])
     state.train_images = len(splits[0].images.records)
     if not resume:
         write_state(folder, state)
-    run = Run(recipe, folder, splits[0], splits[1], deadline, report)
+    run = Run(recipe, folder, splits[0], splits[1], deadline, display, EventFile(folder))
     keras.utils.set_random_seed(recipe.seed)
     classifier = build_classifier(recipe)
-    if state.best_score is None and weights is not None:
-        report(f"backbone: {load_weights(classifier, weights)} layers from {weights.name}")
+    if state.best_score is None:
+        _initialise(classifier, weights, display=display)
     while state.phase < len(recipe.phases):
         if not _run_phase(run, classifier, state):
-            report("stopped before the recipe's end; --resume goes on")
+            display.line("stopped before the recipe's end; --resume goes on")
             break
     if state.best_score is None:
         raise TrainingFailed("time ran out before the first epoch was finished; --resume goes on")
@@ -128,9 +112,12 @@ def build_classifier(recipe: Recipe) -> RadiographClassifier:
 
 
 def load_split(recipe: Recipe, *, data: Path, split: str, cache: Path) -> Split:
-    """One split of the recipe's data set. Raises DataInvalid where it has no readable image."""
-    columns = {column for head in recipe.heads for column in head.columns}
-    records = of_split(read_csv(data / recipe.data.split, images=data, required=columns), split)
+    """One split of the recipe's data. Raises DataInvalid where it has no readable image."""
+    records, _ = read_records(recipe, data)
+    return _load(recipe, of_split(records, split), split=split, cache=cache)
+
+
+def _load(recipe: Recipe, records: Sequence[Record], *, split: str, cache: Path) -> Split:
     images = load_images(records, recipe.preprocessing, cache=cache)
     if not images.records:
         raise DataInvalid(f"no image of the split {split!r} can be read")
@@ -141,130 +128,85 @@ def load_split(recipe: Recipe, *, data: Path, split: str, cache: Path) -> Split:
     return Split(images=images, targets=targets)
 
 
-def predict(model: keras.Model, inputs: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
-    """{head: (n, labels)} uncalibrated probabilities."""
-    outputs: dict[str, NDArray[np.float32]] = model.predict(inputs, batch_size=PREDICT_BATCH, verbose=0)
-    return outputs
-
-
-def score(recipe: Recipe, targets: Targets, outputs: dict[str, NDArray[np.float32]]) -> dict[str, float]:
-    """What epochs are compared by, `score` (mean AUC of the Findings, else accuracy), and what it is made of."""
-    parts: dict[str, float] = {}
-    aucs, accuracies = [], []
+def _require_truth(recipe: Recipe, split: Split) -> None:
+    """Raises DataInvalid for a label that no image says anything of: another data set, or another column."""
     for head in recipe.heads:
-        known, predicted = targets[head.name], outputs[head.name]
-        if head.kind == "softmax":
-            rows = known != UNKNOWN
-            if rows.any():
-                accuracies.append(float((predicted[rows].argmax(axis=1) == known[rows]).mean()))
-                parts[f"{head.name}_accuracy"] = round(accuracies[-1], 4)
-            continue
-        for index, label in enumerate(head.labels):
-            rows = known[:, index] != UNKNOWN
-            value = auc(known[rows, index], predicted[rows, index].astype(np.float64))
-            if value is not None:
-                aucs.append(value)
-                parts[f"{label}_auc"] = round(value, 4)
-    parts["score"] = float(np.mean(aucs or accuracies or [0.0]))
-    return parts
+        known = split.targets[head.name] != UNKNOWN
+        for index, column in enumerate(head.columns):
+            if not (known[:, index] if head.kind == "sigmoid" else known).any():
+                raise DataInvalid(_nothing_of(head, column, split))
+
+
+def _nothing_of(head: HeadRecipe, column: str, split: Split) -> str:
+    there = sorted({name for record in split.images.records for name in record.columns})
+    labels = f" is one of {', '.join(head.labels)}" if head.kind == "softmax" and column in there else ""
+    return f"no training image's {column}{labels or ' is known'}; the data's columns are {', '.join(there)}"
+
+
+def _initialise(classifier: RadiographClassifier, weights: Path | str | None, *, display: Display) -> None:
+    """The backbone's first weights, and a line that says which."""
+    if weights is None or weights == RANDOM:
+        display.line("backbone: random weights")
+    elif weights == IMAGENET:
+        display.line(f"backbone: {download_weights(classifier)} layers with ImageNet weights of keras.applications")
+    else:
+        file = Path(weights)
+        display.line(f"backbone: {load_weights(classifier, file)} layers from {file.name}")
 
 
 def _run_phase(run: Run, classifier: RadiographClassifier, state: RunState) -> bool:
     """Train the state's phase to its end; False where time ran out before."""
     phase = run.recipe.phases[state.phase]
-    heads_only = phase.trainable == "heads"
-    if state.best_score is not None and (state.checkpoint is None or heads_only):
+    if state.best_score is not None and (state.checkpoint is None or phase.heads_only):
         load_best(run.folder, state.best, classifier)
     _seed_dropout(classifier, phase=state.phase)
-    inputs: Inputs
-    validation: NDArray[Any]
-    _set_trainable(classifier, heads_only=heads_only)
-    if heads_only:
+    set_trainable(classifier, phase)
+    if phase.heads_only:
         # Minutes at most, and its features are not kept: it starts over rather than in the middle.
         state.epoch, state.checkpoint = 0, None
-        inputs, validation = _features(run, phase, classifier)
-        model = classifier.head_model()
-    else:
-        pixels, pad = run.train.images.pixels, run.recipe.preprocessing.pad
-        inputs = ImageInputs(pixels, augmentation=phase.augmentation, pad=pad)
-        validation, model = run.validation.images.pixels, classifier
-    seed = run.recipe.seed * 1000 + state.phase
-    batches = Batches(
-        inputs,
-        run.train.targets,
-        heads=run.recipe.heads,
-        batch_size=phase.batch_size,
-        seed=seed,
-        epoch=state.epoch,
-    )
-    _compile(model, run.recipe, phase, steps=len(batches))
-    if state.checkpoint is not None:
-        load_checkpoint(run.folder, state.checkpoint, model)
-    callback = _EpochEnd(run, phase, classifier, state, validation=validation)
-    # `Batches` draws the order itself, from the seed and the epoch: Keras' own shuffling would not survive a resume.
-    model.fit(batches, initial_epoch=state.epoch, epochs=phase.epochs, callbacks=[callback], shuffle=False, verbose=0)
-    if state.epoch < phase.epochs:
-        return False
+    if not _is_over(state, phase):
+        inputs, validation, model = _inputs(run, phase, classifier)
+        batches = Batches(
+            inputs,
+            run.train.targets,
+            heads=run.recipe.heads,
+            weights=class_weights(run.recipe, phase, run.train.targets),
+            batch_size=phase.batch_size,
+            seed=run.recipe.seed * 1000 + state.phase,
+            epoch=state.epoch,
+        )
+        _compile(model, run.recipe, phase, steps=len(batches), scores=scores_of(state, phase))
+        if state.checkpoint is not None:
+            load_checkpoint(run.folder, state.checkpoint, model)
+        end = EpochEnd(run, phase, classifier, state, batches=batches, validation=validation)
+        # `Batches` draws the order itself, by seed and epoch: Keras' own shuffling would not survive a resume.
+        model.fit(batches, initial_epoch=state.epoch, epochs=phase.epochs, callbacks=[end], shuffle=False, verbose=0)
+        if not _is_over(state, phase):
+            return False
     state.phase, state.epoch, state.checkpoint = state.phase + 1, 0, None
     write_state(run.folder, state)
     return True
 
 
-class _EpochEnd(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
-    """Scores each epoch on the validation split, keeps the best weights and a checkpoint, and stops in time."""
+def _is_over(state: RunState, phase: Phase) -> bool:
+    return state.epoch >= phase.epochs or is_over(phase, scores_of(state, phase))
 
-    def __init__(
-        self, run: Run, phase: Phase, classifier: RadiographClassifier, state: RunState, *, validation: NDArray[Any]
-    ) -> None:
-        super().__init__()
-        self._run, self._phase, self._classifier, self._state = run, phase, classifier, state
-        self._validation = validation
-        self._began = time.monotonic()
-        self._cut = False
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        if self._phase.trainable == "all" and self._run.out_of_time():
-            self._cut, self.model.stop_training = True, True
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._cut:  # half an epoch is not one: it is run again on resume
-            return
-        run, state = self._run, self._state
-        if not all(np.isfinite(value) for value in (logs or {}).values()):
-            raise TrainingFailed(f"{self._phase.name} {epoch + 1}: the loss is not finite; lower the learning rate")
-        parts = score(run.recipe, run.validation.targets, predict(self.model, self._validation))
-        seconds = time.monotonic() - self._began
-        self._began = time.monotonic()
-        if state.best_score is None or parts["score"] > state.best_score:
-            state.best_score, state.best_phase, state.best_epoch = parts["score"], self._phase.name, epoch + 1
-            # Not over the file that the state on disk names: a kill before the next state would leave the two at odds.
-            state.best = f"best-{state.phase}-{epoch + 1}.npz"
-            save_best(run.folder, state.best, self._classifier)
-        entry = {"phase": self._phase.name, "epoch": epoch + 1, "seconds": round(seconds, 1), **parts}
-        state.history.append({**entry, **{k: round(float(v), 5) for k, v in (logs or {}).items()}})
-        state.epoch, state.seconds = epoch + 1, state.seconds + seconds
-        if self._phase.trainable == "all":
-            name = f"checkpoint-{state.phase}-{state.epoch}.npz"
-            save_checkpoint(run.folder, name, self.model)
-            state.checkpoint = name
-            write_state(run.folder, state)
-        shown = " ".join(f"{name} {value:.4f}" for name, value in parts.items() if name != "score")
-        run.report(f"{self._phase.name} {epoch + 1}/{self._phase.epochs}: val {shown} ({seconds:.0f} s)")
+def _inputs(run: Run, phase: Phase, classifier: RadiographClassifier) -> tuple[Inputs, NDArray[Any], keras.Model]:
+    """What the phase trains on, what it is validated on, and the model that takes both."""
+    if phase.heads_only:
+        features, validation = _features(run, phase, classifier)
+        return features, validation, classifier.head_model()
+    pixels, pad = run.train.images.pixels, run.recipe.preprocessing.pad
+    images = ImageInputs(pixels, augmentation=phase.augmentation, pad=pad)
+    return images, run.validation.images.pixels, classifier
 
 
 def _seed_dropout(classifier: RadiographClassifier, *, phase: int) -> None:
-    """Dropout draws the same in a phase whether or not phases ran before it in this process."""
-    for layer in classifier.layers:
-        if isinstance(layer, keras.layers.Dropout):
-            layer.seed_generator.state.assign([RANDOM_SEED + phase, 0])
-
-
-def _set_trainable(classifier: RadiographClassifier, *, heads_only: bool) -> None:
-    """BatchNormalization of the backbone stays frozen always: batches are small, and its statistics are ImageNet's."""
-    heads = classifier.head_names()
-    for layer in classifier.layers:
-        frozen = heads_only or isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = layer.name in heads or not frozen
+    """Dropout draws the same in a phase whether or not phases ran before it in this process, and each layer its own."""
+    dropouts = [layer for layer in classifier.layers if isinstance(layer, keras.layers.Dropout)]
+    for index, layer in enumerate(dropouts):
+        layer.seed_generator.state.assign([RANDOM_SEED + phase, index])
 
 
 def _features(run: Run, phase: Phase, classifier: RadiographClassifier) -> tuple[FeatureInputs, NDArray[np.float32]]:
@@ -275,7 +217,7 @@ def _features(run: Run, phase: Phase, classifier: RadiographClassifier) -> tuple
     copies = [predict_features(extractor, pixels)]
     rows = np.arange(len(pixels))
     for copy in range(phase.copies):
-        run.report(f"{phase.name}: features of copy {copy + 1}/{phase.copies}")
+        run.display.line(f"{phase.name}: features of copy {copy + 1}/{phase.copies}")
         copies.append(predict_features(extractor, images.take(rows, epoch=copy, seed=run.recipe.seed)))
     return FeatureInputs(np.stack(copies)), predict_features(extractor, run.validation.images.pixels)
 
@@ -286,24 +228,9 @@ def predict_features(extractor: keras.Model, pixels: NDArray[np.uint8]) -> NDArr
     return features
 
 
-def _compile(model: keras.Model, recipe: Recipe, phase: Phase, *, steps: int) -> None:
-    total = steps * phase.epochs
-    warmup = int(total * phase.warmup)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=phase.learning_rate / 100 if warmup else phase.learning_rate,
-        decay_steps=max(1, total - warmup),
-        alpha=0.01,
-        warmup_target=phase.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
-    losses = {
-        head.name: keras.losses.BinaryCrossentropy()
-        if head.kind == "sigmoid"
-        else keras.losses.SparseCategoricalCrossentropy()
-        for head in recipe.heads
-    }
+def _compile(model: keras.Model, recipe: Recipe, phase: Phase, *, steps: int, scores: Sequence[float]) -> None:
     model.compile(
-        optimizer=keras.optimizers.AdamW(learning_rate=schedule, weight_decay=phase.weight_decay),
-        loss=losses,
+        optimizer=make_optimizer(phase, steps=steps, scores=scores),
+        loss=losses(recipe, phase),
         loss_weights={head.name: head.loss_weight for head in recipe.heads},
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.errors import BundleInvalid, DataInvalid, EngineFailed
+from core.errors import BundleInvalid, EngineFailed
 from core.vocabulary import EngineName
 from networks.bundle import write_manifest
 from tests.bundles import tiny_bundle

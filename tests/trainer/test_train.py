@@ -19,13 +19,22 @@ class _Killed(Exception):
 
 
 def _train(recipe, *, data, folder, resume=False, max_minutes=None, die_at=None):
+    from trainer.progress import Lines
     from trainer.train import train
 
     def report(line: str) -> None:
         if die_at is not None and line.startswith(die_at):
             raise _Killed
 
-    return train(recipe, data=data, folder=folder, weights=None, resume=resume, max_minutes=max_minutes, report=report)
+    return train(
+        recipe,
+        data=data,
+        folder=folder,
+        weights=None,
+        resume=resume,
+        max_minutes=max_minutes,
+        display=Lines(report),
+    )
 
 
 def test_resume_ends_where_an_uninterrupted_run_does(recipe, data_set, tmp_path):
