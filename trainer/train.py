@@ -27,11 +27,14 @@ from trainer.progress import Display
 from trainer.recipe import HeadRecipe, Recipe, training_part
 from trainer.schedule import is_over, make_optimizer, set_trainable
 from trainer.sources import read_records
+from trainer.throughput import measure_pipeline
 
 __all__ = ["PREDICT_BATCH", "Run", "Split", "build_classifier", "load_split", "predict", "score", "train"]
 
 # Words that stand for weights without a file.
 IMAGENET, RANDOM = "imagenet", "random"
+# What the measurement of the input pipeline before a phase may take, for each way of making a batch.
+MEASURED_SECONDS = 0.3
 
 
 def train(
@@ -199,6 +202,10 @@ def _inputs(run: Run, phase: Phase, classifier: RadiographClassifier) -> tuple[I
         return features, validation, classifier.head_model()
     pixels, pad = run.train.images.pixels, run.recipe.preprocessing.pad
     images = ImageInputs(pixels, augmentation=phase.augmentation, pad=pad)
+    speed = measure_pipeline(
+        run.train.images, images, run.recipe.preprocessing, batch_size=phase.batch_size, seconds=MEASURED_SECONDS
+    )
+    run.display.line(f"{phase.name}: input by {speed}")
     return images, run.validation.images.pixels, classifier
 
 
