@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from core.vocabulary import DISCLAIMER
+from trainer.card_figures import measured_on, trust
+from trainer.markdown import bullets, section, table
 from trainer.recipe import Recipe
 
-FIGURES = (
-    ("auc", "ROC AUC"),
-    ("average_precision", "average precision"),
-    ("sensitivity", "sensitivity at the threshold"),
-    ("specificity", "specificity at the threshold"),
-    ("accuracy", "accuracy at the threshold"),
-)
-REGION_FIGURES = ("auc", "sensitivity", "specificity")
 SPLIT_ROLES = {
     "train": "the weights were trained on it",
     "val": "the epoch, the temperatures and the thresholds were chosen on it",
@@ -24,23 +18,78 @@ SPLIT_ROLES = {
 
 
 def model_card(recipe: Recipe, *, fields: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
-    """The text of MODEL_CARD.md; `fields` are the manifest's, `metrics` {split: evaluation report}."""
+    """The text of MODEL_CARD.md; `fields` are the manifest's, `metrics` its metrics: {split: evaluation report}, and
+    beside them the measures of trust (`localisation`, `sanity`, `stability`).
+    """
+    splits = {name: report for name, report in metrics.items() if "findings" in report}
+    audit = fields["training"].get("audit") or {}
     sections = [
         f"# {recipe.name} {recipe.version}",
         f"**{DISCLAIMER}**",
+        *([leak_banner(audit)] if audit.get("leaks_allowed") else []),
         _intended_use(recipe),
         _network(recipe, fields),
         _data(recipe, fields),
-        *(_measured(split, report) for split, report in metrics.items()),
+        *([section("Audit of the data", audit_summary(audit))] if audit else []),
+        *_training(fields["training"].get("history") or []),
+        *(measured_on(split, report) for split, report in splits.items()),
+        *trust(metrics),
         _operating(fields),
-        _section("Limits", _bullets(recipe.limits)),
-        _section("Attribution", _bullets(recipe.data.attribution)),
+        section("Limits", bullets(recipe.limits)),
+        section("Attribution", bullets(recipe.data.attribution)),
     ]
     return "\n\n".join(sections) + "\n"
 
 
+def leak_banner(audit: Mapping[str, Any]) -> str:
+    """The red mark of a Bundle whose split leaks and which was published all the same."""
+    return (
+        "> [!CAUTION]\n"
+        "> 🟥 **The split of the training data leaks, and publishing was allowed all the same.** Images that were "
+        "trained on, or twins of them, are among those that it was measured on: the figures below are too good."
+        + "".join(f"\n>\n> - {reason}" for reason in audit.get("reasons", []))
+    )
+
+
+def audit_summary(audit: Mapping[str, Any]) -> str:
+    """The counts of an audit, a row each; those of parts (leaks by kind) below their name."""
+    return table(("what", "how many"), list(_counts(audit, ())))
+
+
+def _counts(part: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for key, value in part.items():
+        if isinstance(value, Mapping):
+            yield from _counts(value, (*path, key))
+        elif isinstance(value, int | float):
+            name = ", ".join((*path, key)).replace("_", " ")
+            yield name, ("yes" if value else "no") if isinstance(value, bool) else f"{value:,}"
+
+
+def _training(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """How the training went, a row for each phase: the figures of its last epoch."""
+    phases: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in history:
+        phases.setdefault(str(entry.get("phase", "")), []).append(entry)
+    rows = []
+    for name, epochs in phases.items():
+        first, last = epochs[0], epochs[-1]
+        losses = " → ".join(f"{entry['loss']:.3f}" for entry in (first, last) if _is_number(entry.get("loss")))
+        scores = [entry["score"] for entry in epochs if _is_number(entry.get("score"))]
+        best = f"{max(scores):.4f} (epoch {scores.index(max(scores)) + 1})" if scores else ""
+        seconds = sum(entry["seconds"] for entry in epochs if _is_number(entry.get("seconds")))
+        rows.append((name, str(len(epochs)), losses, best, f"{seconds / 60:.0f}"))
+    if rows:
+        yield section(
+            "Training", table(("phase", "epochs", "loss, first → last", "best validation score", "minutes"), rows)
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _intended_use(recipe: Recipe) -> str:
-    findings = ", ".join(label for head in recipe.heads if head.kind == "sigmoid" for label in head.labels)
+    findings = ", ".join(recipe.operating)
     lines = [
         "Intended: research, teaching and software tests on de-identified radiographs of the kind listed under Data: "
         f"how likely each finding ({findings}) is, and a heatmap of what spoke for it.",
@@ -49,7 +98,7 @@ def _intended_use(recipe: Recipe) -> str:
         "A heatmap shows where the network looked, not where a fracture is; a high probability is not a diagnosis, "
         "and a low one rules nothing out.",
     ]
-    return _section("Intended use", _bullets(lines))
+    return section("Intended use", bullets(lines))
 
 
 def _network(recipe: Recipe, fields: Mapping[str, Any]) -> str:
@@ -61,90 +110,31 @@ def _network(recipe: Recipe, fields: Mapping[str, Any]) -> str:
         "explanation: Grad-CAM of every label, computed in the same pass as the prediction",
         f"weights of phase “{training['best_phase']}”, epoch {training['best_epoch']}: best on the validation split",
     ]
-    return _section("Network", _bullets(lines))
+    return section("Network", bullets(lines))
 
 
 def _data(recipe: Recipe, fields: Mapping[str, Any]) -> str:
     counts = fields["training"]["images"]
-    table = _table(
-        ("split", "images", "use"), [(name, str(n), SPLIT_ROLES.get(name, "")) for name, n in counts.items()]
-    )
+    roles = [(name, str(n), SPLIT_ROLES.get(name, "")) for name, n in counts.items()]
     source = (
         f"{recipe.data.name}, licence {recipe.data.licence}; split by `{recipe.data.split}` in the data set's folder"
     )
-    return _section("Data", f"{source}.\n\n{table}")
-
-
-def _measured(split: str, report: Mapping[str, Any]) -> str:
-    parts = [f"{report['n']} images, engine {report['engine']}; in brackets 95 % intervals by bootstrap."]
-    if count := report["unreadable"]["count"]:
-        parts.append(f"{count} files could not be read and are not counted.")
-    for label, figures in report["findings"].items():
-        parts.append(f"### {label}, `{split}`: {figures['positives']} of {figures['n']} images positive")
-        parts.append(_table(("figure", "value"), [(title, _with_interval(figures, name)) for name, title in FIGURES]))
-        matrix = figures["confusion_matrix"]
-        parts.append(
-            f"At the threshold {figures['threshold']:.4f}: {matrix['tp']} true positive, {matrix['fp']} false "
-            f"positive, {matrix['tn']} true negative, {matrix['fn']} false negative. The bootstrap draws whole "
-            f"{figures['bootstrap']['unit']}s."
-        )
-        if by_region := figures.get("by_region"):
-            parts.append(_by_region(by_region))
-        parts += figures["notes"]
-    for name, figures in report["regions"].items():
-        parts.append(f"### {name}, `{split}`: accuracy {_with_interval(figures, 'accuracy')}")
-        rows = [
-            (f"**{label}**", *map(str, row))
-            for label, row in zip(figures["labels"], figures["confusion_matrix"], strict=True)
-        ]
-        parts.append("Rows are the truth, columns what was predicted.")
-        parts.append(_table(("", *figures["labels"]), rows))
-        parts += figures["notes"]
-    return _section(f"Measured on `{split}`", "\n\n".join(parts))
-
-
-def _by_region(figures: Mapping[str, Mapping[str, Any]]) -> str:
-    rows = [
-        (
-            name,
-            str(row["n"]),
-            str(row["positives"]),
-            *(_value(row[key]) for key in REGION_FIGURES),
-        )
-        for name, row in figures.items()
-    ]
-    table = _table(("region", "images", "positive", "ROC AUC", "sensitivity", "specificity"), rows)
-    return f"By region (few images each; no intervals):\n\n{table}"
+    return section("Data", f"{source}.\n\n{table(('split', 'images', 'use'), roles)}")
 
 
 def _operating(fields: Mapping[str, Any]) -> str:
     thresholds = [(label, f"{t['value']:.4f}", t["rule"]) for label, t in fields["thresholds"].items()]
     temperatures = ", ".join(f"{head['name']} {head['temperature']:.3f}" for head in fields["heads"])
-    return _section(
-        "Operating point and calibration",
-        f"{_table(('finding', 'positive from', 'rule'), thresholds)}\n\n"
+    parts = [
+        table(("finding", "positive from", "rule"), thresholds),
         f"Each head's logits are divided by a temperature fitted on `val` (log loss): {temperatures}. "
         "Probabilities hold for data with the same share of positives.",
-    )
-
-
-def _with_interval(figures: Mapping[str, Any], name: str) -> str:
-    interval = figures.get(f"{name}_ci95")
-    return _value(figures[name]) + (f" ({interval[0]:.3f}–{interval[1]:.3f})" if interval else "")
-
-
-def _value(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
-
-
-def _section(title: str, body: str) -> str:
-    return f"## {title}\n\n{body}"
-
-
-def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line.strip()}" for line in lines)
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    ]
+    limits = [
+        (label, f"{c['coverage']:.2f}", f"{c['lower']:.4f}", f"{c['upper']:.4f}", c.get("rule", ""))
+        for label, c in (fields.get("conformal") or {}).items()
+    ]
+    if limits:
+        parts.append("Three-way decision: negative below, positive above, referred in between.")
+        parts.append(table(("finding", "stated coverage", "negative below", "positive above", "rule"), limits))
+    return section("Operating point and calibration", "\n\n".join(parts))

@@ -59,6 +59,13 @@ class Bootstrap:
                 blocks.setdefault(name, []).append(np.asarray(values, dtype=np.float64))
         return {name: _percentiles(np.concatenate(values)) for name, values in blocks.items()}
 
+    def interval(self, figure: Callable[[Ints], float | None]) -> list[float] | None:
+        """The same of one `figure` of row indices, a call for each resample: the slow form, for what has no weights."""
+        rows = np.arange(self.count)
+        drawn = (np.repeat(rows, counts.astype(np.int64)) for weights in self.weights() for counts in weights)
+        values = (figure(chosen) for chosen in drawn)
+        return _percentiles(np.array([np.nan if value is None else value for value in values], dtype=np.float64))
+
     def measured(self, figures: Figures) -> dict[str, Any]:
         """{name: value, name_ci95: [low, high] or None}; a value that is undefined is None, and so is its interval."""
         if not self.count:

@@ -63,11 +63,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def tiles(figures: Iterable[tuple[str, str, str]]) -> str:
-    """(title, value, small print) each."""
+def tiles(figures: Mapping[str, Any], names: Iterable[tuple[str, str]]) -> str:
+    """The figures of these names (key, title), each with its interval below."""
     parts = (
-        f'<div class="tile"><span>{escape(title)}</span><b>{escape(value)}</b><span>{escape(small)}</span></div>'
-        for title, value, small in figures
+        f'<div class="tile"><span>{escape(title)}</span><b>{value_of(figures, name)}</b>'
+        f"<span>{interval_of(figures, name)}</span></div>"
+        for name, title in names
     )
     return f'<div class="tiles">{"".join(parts)}</div>'
 

@@ -11,50 +11,9 @@ from core.vocabulary import DISCLAIMER
 from networks.bundle import Bundle
 from trainer.evaluation import html
 from trainer.evaluation.gallery import Row
+from trainer.evaluation.titles import CHOICE_FIGURES, FEW, FIGURES, MAIN, MULTI_LABEL, OF_STUDIES, PARTS, SHORT, SMALL
 
-FIGURES = (
-    ("auc", "ROC AUC"),
-    ("average_precision", "average precision"),
-    ("sensitivity", "sensitivity (recall)"),
-    ("specificity", "specificity"),
-    ("precision", "precision (PPV)"),
-    ("npv", "NPV"),
-    ("accuracy", "accuracy"),
-    ("balanced_accuracy", "balanced accuracy"),
-    ("f1", "F1"),
-    ("f1_macro", "F1, macro"),
-    ("f1_weighted", "F1, weighted"),
-    ("kappa", "Cohen's κ"),
-    ("mcc", "Matthews correlation"),
-    ("ece", "ECE, 10 bins of equal width"),
-    ("ece_equal_mass", "ECE, 10 bins of equal mass"),
-    ("brier", "Brier score"),
-    ("log_loss", "log loss"),
-)
-CHOICE_FIGURES = (
-    ("accuracy", "accuracy (top 1)"),
-    ("top_3_accuracy", "top-3 accuracy"),
-    ("balanced_accuracy", "balanced accuracy"),
-    ("f1_macro", "F1, macro"),
-    ("f1_weighted", "F1, weighted"),
-    ("kappa", "Cohen's κ"),
-    ("ece", "ECE of the top label"),
-)
-SHORT = (
-    ("auc", "ROC AUC"),
-    ("average_precision", "AP"),
-    ("sensitivity", "sensitivity"),
-    ("specificity", "specificity"),
-    ("f1", "F1"),
-    ("kappa", "κ"),
-)
-TILES = (*SHORT, ("ece", "ECE"), ("brier", "Brier"))
-PARTS = (("by_region", "By region", "region"), ("by_view", "By view", "view"), ("by_hardware", "Hardware", "hardware"))
-# So many Findings get a table each; more stand in one table, with fewer figures.
-FEW = 3
 WIDE = {"training"}
-# From here on a figure of n images says little.
-SMALL = 30
 UNREADABLE_NAMED = 20
 
 
@@ -111,9 +70,9 @@ def _findings(page: Page) -> Iterator[str]:
     if len(findings) > FEW:
         yield html.heading(2, "Findings")
         yield html.table(
-            ("finding", "n", "positive", *(title for _, title in TILES)),
+            ("finding", "n", "positive", *(title for _, title in MAIN)),
             [
-                (html.text(label), *_counts(figures), *(html.measured(figures, name) for name, _ in TILES))
+                (html.text(label), *_counts(figures), *(html.measured(figures, name) for name, _ in MAIN))
                 for label, figures in findings.items()
             ],
         )
@@ -132,7 +91,7 @@ def _finding(label: str, figures: Mapping[str, Any]) -> Iterator[str]:
     if not figures["n"]:
         return
     yield html.paragraph(f"{figures['positives']} of {figures['n']} images are positive.")
-    yield html.tiles((title, html.value_of(figures, name), html.interval_of(figures, name)) for name, title in TILES)
+    yield html.tiles(figures, MAIN)
     matrix = figures["confusion_matrix"]
     at = "its specialist's threshold" if figures["threshold"] is None else f"the threshold {figures['threshold']:.4f}"
     yield html.paragraph(
@@ -146,9 +105,8 @@ def _finding(label: str, figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _multi_label(figures: Mapping[str, Any]) -> Iterator[str]:
-    titles = (("auc_macro", "mean ROC AUC"), ("auc_micro", "pooled ROC AUC"), ("average_precision_macro", "mean AP"))
     yield html.heading(2, f"Over {len(figures['labels'])} findings")
-    yield html.tiles((title, html.value_of(figures, name), html.interval_of(figures, name)) for name, title in titles)
+    yield html.tiles(figures, MULTI_LABEL)
 
 
 def _three_way(label: str, figures: Mapping[str, Any]) -> Iterator[str]:
@@ -174,7 +132,7 @@ def _parts(label: str, figures: Mapping[str, Any]) -> Iterator[str]:
         rows = {name: row for name, row in figures.get(key, {}).items() if isinstance(row, dict)}
         if not rows:
             continue
-        yield html.heading(3, f"{label}: {title.lower()}")
+        yield html.heading(3, f"{label}: {title}")
         body = [
             (html.text(name), *_counts(row), *(html.measured(row, f) for f, _ in SHORT)) for name, row in rows.items()
         ]
@@ -193,11 +151,11 @@ def _studies(label: str, figures: Mapping[str, Any]) -> Iterator[str]:
         return
     yield html.heading(3, f"{label}: whole studies")
     yield html.paragraph(f"{found['n']} studies of {found['images']} images, {found['positives']} positive.")
-    names = (*SHORT, ("accuracy", "accuracy"), ("ece", "ECE"))
     rows = [
-        (f"{way} of its images", *(html.measured(found[way], name) for name, _ in names)) for way in ("mean", "max")
+        (f"{way} of its images", *(html.measured(found[way], name) for name, _ in OF_STUDIES))
+        for way in ("mean", "max")
     ]
-    yield html.table(("probability of a study", *(title for _, title in names)), rows)
+    yield html.table(("probability of a study", *(title for _, title in OF_STUDIES)), rows)
 
 
 def _curves(page: Page) -> Iterator[str]:
@@ -225,7 +183,7 @@ def _choices(regions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         if not figures["n"]:
             continue
         shown = [(key, title) for key, title in CHOICE_FIGURES if key in figures]
-        yield html.tiles((title, html.value_of(figures, key), html.interval_of(figures, key)) for key, title in shown)
+        yield html.tiles(figures, shown)
         columns = ("precision", "recall", "f1")
         yield html.table(
             ("label", "images", "precision", "recall", "F1"),
