@@ -30,7 +30,8 @@ from storage.store import image_key
 
 log = logger(__name__)
 
-FIELDS = frozenset({"priority", "explain"})
+FIELDS = frozenset({"priority", "explain", "stability"})
+TRUTHS = {"true": True, "1": True, "false": False, "0": False, "": False}
 PRIORITIES = range(-10, 11)
 MAX_EXPLAIN = 32
 
@@ -61,6 +62,7 @@ class Wishes:
 
     priority: int
     explain: tuple[str, ...] | None
+    stability: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +80,15 @@ def read_wishes(fields: dict[str, str]) -> Wishes:
     text = fields.get("priority", "0").strip()
     if not text.removeprefix("-").isdecimal() or not text.isascii() or len(text) > 4 or int(text) not in PRIORITIES:
         raise RequestInvalid(f"priority must be a whole number from {PRIORITIES.start} to {PRIORITIES.stop - 1}.")
+    stability = TRUTHS.get(fields.get("stability", "").strip().lower())
+    if stability is None:
+        raise RequestInvalid("stability must be true or false.")
     if "explain" not in fields:
-        return Wishes(priority=int(text), explain=None)
+        return Wishes(priority=int(text), explain=None, stability=stability)
     labels = dict.fromkeys(label.strip() for label in fields["explain"].split(",") if label.strip())
     if len(labels) > MAX_EXPLAIN:
         raise RequestInvalid(f"explain may name at most {MAX_EXPLAIN} labels.")
-    return Wishes(priority=int(text), explain=tuple(labels))
+    return Wishes(priority=int(text), explain=tuple(labels), stability=stability)
 
 
 def require_honest(kind: MediaKind, *, file_name: str, content_type: str) -> None:
@@ -100,7 +105,9 @@ def require_honest(kind: MediaKind, *, file_name: str, content_type: str) -> Non
 
 def request_hash(upload: Upload, wishes: Wishes) -> str:
     """SHA-256 over what the client asked for: the bytes it sent, and the fields as it gave them."""
-    asked = [upload.spool.received_sha256, wishes.priority, wishes.explain]
+    asked: list[Any] = [upload.spool.received_sha256, wishes.priority, wishes.explain]
+    if wishes.stability:  # requests of the release before keep their hash
+        asked.append("stability")
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
@@ -184,6 +191,7 @@ class Submission:
                 idempotency_key=self._key,
                 priority=wishes.priority,
                 explain=explain,
+                stability=wishes.stability,
                 max_attempts=settings.max_attempts,
                 deadline_s=settings.job_deadline,
                 queue_limit=settings.queue_limit,

@@ -23,6 +23,9 @@ from api.schemas import (
     ProblemView,
     RegionView,
     ResultView,
+    RoutingView,
+    SanityView,
+    ThreeWayView,
 )
 from core.errors import LucencyError
 from core.headline import headline
@@ -73,6 +76,7 @@ def job_view(job: Job, image: Image) -> JobView:
         finished_at=job.finished_at,
         image=image_view(image),
         explain=list(job.explain),
+        stability=job.stability,
         replay_of=job.replay_of,
         problem=ProblemView(**problem) if problem else None,
         links=JobLinks(
@@ -101,6 +105,8 @@ def finding_view(job_id: UUID, finding: Finding) -> FindingView:
         probability=finding.probability,
         threshold=finding.threshold,
         decision=Decision(finding.decision),
+        three_way=ThreeWayView.model_validate(finding.three_way) if finding.three_way else None,
+        stability=finding.stability,
         regions_of_interest=list(explained.regions) if explained else [],
         explanation=ExplanationLinks(overlay=path, heatmap=f"{path}?view=heatmap") if explained else None,
     )
@@ -119,6 +125,9 @@ def result_view(prediction: Prediction, image: Image) -> ResultView:
             probability=prediction.region_probability,
             probabilities=prediction.region_probabilities,
         ),
+        probabilities=prediction.probabilities,
+        routing=RoutingView.model_validate(prediction.routing) if prediction.routing else None,
+        sanity=SanityView.model_validate(prediction.sanity) if prediction.sanity else None,
         timings_ms=prediction.timings_ms,
     )
 
@@ -146,19 +155,38 @@ def model_view(row: ModelVersion) -> ModelVersionView:
 
 
 def predict_view(result: ResultView) -> PredictView:
-    """The first Finding in two words: the label or `no_` and the label, with its own probability."""
-    finding = result.findings[0]
-    positive = finding.decision == Decision.POSITIVE
+    """One Finding in two words: the label or `no_` and the label, with its own probability.
+
+    Of several the most probable positive one, or, where none is positive, the most probable. A model without Findings
+    is answered by its most probable class or region.
+    """
+    finding = max(_judged(result), key=lambda one: (one.decision == Decision.POSITIVE, one.probability), default=None)
+    if finding is None:
+        classes = result.probabilities or result.region.probabilities
+        prediction = max(classes, key=classes.__getitem__)
+        confidence = classes[prediction]
+    else:
+        positive = finding.decision == Decision.POSITIVE
+        prediction = finding.label if positive else f"no_{finding.label}"
+        confidence = finding.probability if positive else 1 - finding.probability
     path = job_path(result.job_id)
     return PredictView(
-        prediction=finding.label if positive else f"no_{finding.label}",
-        confidence=finding.probability if positive else 1 - finding.probability,
+        prediction=prediction,
+        confidence=confidence,
+        three_way=finding.three_way.decision if finding and finding.three_way else None,
+        flags=[flag.code for flag in result.sanity.flags] if result.sanity else [],
         region=result.region.label,
-        explanation=finding.explanation.overlay if finding.explanation else None,
+        explanation=finding.explanation.overlay if finding and finding.explanation else None,
         job=path,
         result=f"{path}/result",
         model_version=f"{result.model_version.name} {result.model_version.version}",
     )
+
+
+def _judged(result: ResultView) -> list[FindingView]:
+    """The Findings, without the regions and classes that a client had explained."""
+    others = {*result.region.probabilities, *(result.probabilities or ())}
+    return [finding for finding in result.findings if finding.label not in others]
 
 
 def as_json(view: Any) -> Any:

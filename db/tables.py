@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    false,
     func,
     text,
 )
@@ -214,6 +215,7 @@ class Job(Base):
     state: Mapped[str] = mapped_column(server_default=JobState.QUEUED.value)
     priority: Mapped[int] = mapped_column(server_default="0")
     explain: Mapped[list[str]]
+    stability: Mapped[bool] = mapped_column(server_default=false())
     idempotency_key: Mapped[str | None]
     request_hash: Mapped[str]
     replay_of: Mapped[UUID | None] = mapped_column(ForeignKey("job.id"))
@@ -283,12 +285,16 @@ class Prediction(Base):
     """The result of a succeeded Job; `window` is (left, top, right, bottom) in fractions of the heatmap's grid.
 
     `produced_by` is what a replay must have alike: versions, threads, the size of the batch and the place in it.
+    `region` is null of a model that tells no regions apart; `probabilities` are those of labels that are neither
+    Findings nor regions. `routing`: {specialist, probability, referred} of a hierarchy. `sanity`: {accepted, flags:
+    [{code, score, limit}]} where the model judges its input.
     """
 
     __tablename__ = "prediction"
     __table_args__ = (
         one_of("engine", EngineName),
         CheckConstraint("region_probability BETWEEN 0 AND 1", name="probability_range"),
+        CheckConstraint("(region IS NULL) = (region_probability IS NULL)", name="region_whole"),
         CheckConstraint("rows > 0 AND columns > 0", name="sizes_positive"),
         CheckConstraint('cardinality("window") = 4', name="window_corners"),
     )
@@ -297,9 +303,12 @@ class Prediction(Base):
     model_version_id: Mapped[UUID] = mapped_column(ForeignKey("model_version.id"))
     fence: Mapped[int] = mapped_column(BigInteger)
     engine: Mapped[str]
-    region: Mapped[str]
-    region_probability: Mapped[float]
+    region: Mapped[str | None]
+    region_probability: Mapped[float | None]
     region_probabilities: Mapped[dict[str, Any]]
+    probabilities: Mapped[dict[str, Any] | None]
+    routing: Mapped[dict[str, Any] | None]
+    sanity: Mapped[dict[str, Any] | None]
     rows: Mapped[int]
     columns: Mapped[int]
     preview_key: Mapped[str]
@@ -312,13 +321,18 @@ class Prediction(Base):
 
 
 class Finding(Base):
-    """A label's calibrated probability against its threshold."""
+    """A label's calibrated probability against its threshold.
+
+    `three_way`: {decision, coverage, lower, upper}; its limits are null where it is referred without any. `stability`
+    in [0, 1]: the agreement under small shifts, where the Job asked for it.
+    """
 
     __tablename__ = "finding"
     __table_args__ = (
         UniqueConstraint("prediction_id", "label"),
         one_of("decision", Decision),
         CheckConstraint("probability BETWEEN 0 AND 1 AND threshold BETWEEN 0 AND 1", name="probability_range"),
+        CheckConstraint("stability BETWEEN 0 AND 1", name="stability_range"),
     )
     id: Mapped[UUID] = _key()
     prediction_id: Mapped[UUID] = mapped_column(ForeignKey("prediction.id"))
@@ -327,6 +341,8 @@ class Finding(Base):
     probability: Mapped[float]
     threshold: Mapped[float]
     decision: Mapped[str]
+    three_way: Mapped[dict[str, Any] | None]
+    stability: Mapped[float | None]
     explanation: Mapped[Explanation | None] = relationship(lazy="raise_on_sql")
 
 

@@ -61,6 +61,8 @@ class FindingDict(TypedDict):
     probability: float
     threshold: float
     decision: str
+    three_way: NotRequired[dict[str, Any] | None]
+    stability: NotRequired[float | None]
     regions_of_interest: list[dict[str, float]] | None
     explanation: dict[str, str] | None
 
@@ -74,6 +76,9 @@ class ResultDict(TypedDict):
     engine: str
     findings: list[FindingDict]
     region: dict[str, Any]
+    probabilities: NotRequired[dict[str, float] | None]
+    routing: NotRequired[dict[str, Any] | None]
+    sanity: NotRequired[dict[str, Any] | None]
     timings_ms: dict[str, float]
     disclaimer: str
 
@@ -97,14 +102,17 @@ class Client:
         *,
         explain: Sequence[str] | None = None,
         priority: int = 0,
+        stability: bool = False,
         wait: float | None = None,
         idempotency_key: str | None = None,
     ) -> JobDict:
         """Upload one DICOM, PNG or JPEG file and return its job; `wait` (s, at most 30) for its end on the server.
 
-        The idempotency key, generated where none is given, makes a repeated upload the same job.
+        `stability` scores each finding by its agreement under small shifts. The idempotency key, generated where none
+        is given, makes a repeated upload the same job.
         """
         fields = {"priority": str(priority)} | ({"explain": ",".join(explain)} if explain is not None else {})
+        fields |= {"stability": "true"} if stability else {}
         headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())} | _prefer(wait)
         name = "upload" if isinstance(file, bytes) else Path(file).name
 

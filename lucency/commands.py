@@ -114,13 +114,14 @@ def status(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
 
 
 @app.command()
-def submit(
+def submit(  # noqa: PLR0913, PLR0917 - one parameter an option
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="DICOM, PNG or JPEG files.")],
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the results.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write results, overlays and heatmaps here; waits.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")] = False,
     explain: Annotated[str | None, typer.Option(help="Labels to explain, with commas between.")] = None,
     priority: Annotated[int, typer.Option(min=-10, max=10, help="Higher goes first.")] = 0,
+    stability: Annotated[bool, typer.Option("--stability", help="Score findings by small shifts; slower.")] = False,
     url: Annotated[str | None, typer.Option(help="The API's address (else LUCENCY_API_URL).")] = None,
     timeout: Annotated[float, typer.Option(min=0.0, help="Seconds to wait for all results.")] = 600.0,
 ) -> None:
@@ -128,7 +129,14 @@ def submit(
     from lucency.submit import Order, submit_all
 
     labels = None if explain is None else [label.strip() for label in explain.split(",") if label.strip()]
-    order = Order(wait=wait or out is not None, out=out, labels=labels, priority=priority, timeout=timeout)
+    order = Order(
+        wait=wait or out is not None,
+        out=out,
+        labels=labels,
+        priority=priority,
+        timeout=timeout,
+        stability=stability,
+    )
     raise typer.Exit(submit_all(files, order=order, url=url, as_json=as_json))
 
 

@@ -26,6 +26,7 @@ class Order:
     labels: Sequence[str] | None
     priority: int
     timeout: float
+    stability: bool = False
 
 
 @dataclass(slots=True)
@@ -103,7 +104,7 @@ def _submit(client: Client, item: Item, order: Order) -> None:
     if not item.file.is_file():
         raise LucencyError(f"{item.file} is not a file.")
     try:
-        job = client.submit(item.file, explain=order.labels, priority=order.priority)
+        job = client.submit(item.file, explain=order.labels, priority=order.priority, stability=order.stability)
     except OSError as error:
         raise LucencyError(f"{item.file} cannot be read: {error.strerror}.") from error
     item.job_id, item.state = job["id"], job["state"]

@@ -59,9 +59,11 @@ def check_table(checks: Sequence[Check]) -> Table:
 
 
 def result_tables(name: str, result: ResultDict, *, base_url: str) -> list[RenderableType]:
-    """Findings, region and timings of one result."""
+    """Findings, what the input was judged, region or specialist, and timings of one result."""
     findings = Table(title=f"{name}: findings", title_justify="left")
-    for heading in ("finding", "probability", "threshold", "decision", "regions of interest"):
+    stable = any(finding.get("stability") is not None for finding in result["findings"])
+    headings = ["finding", "probability", "threshold", "decision", "three-way", "regions of interest"]
+    for heading in headings + ["stability"] * stable:
         findings.add_column(heading, overflow="fold")
     for finding in result["findings"]:
         regions = ", ".join(
@@ -73,15 +75,15 @@ def result_tables(name: str, result: ResultDict, *, base_url: str) -> list[Rende
             f"{finding['probability']:.3f}",
             f"{finding['threshold']:.3f}",
             finding["decision"],
+            _three_way(finding.get("three_way")),
             regions or "–",
+            *([_optional(finding.get("stability"))] if stable else []),
         )
     timings = Table(title="timings (ms)", title_justify="left")
     phases = sorted(result["timings_ms"], key=lambda name: PHASES.index(name) if name in PHASES else len(PHASES) - 1.5)
     for phase in phases:
         timings.add_column(phase, justify="right")
     timings.add_row(*(f"{result['timings_ms'][phase]:.1f}" for phase in phases))
-    region = result["region"]
-    where = f"region: {region['label']} ({region['probability']:.3f})" if region else "region: –"
     version = result["model_version"]
     # Outside the table, which would break an address into lines.
     links = [
@@ -89,4 +91,35 @@ def result_tables(name: str, result: ResultDict, *, base_url: str) -> list[Rende
         for finding in result["findings"]
         if finding["explanation"]
     ]
-    return [findings, *links, f"{where}, model {version['name']} {version['version']} on {result['engine']}", timings]
+    model = f"model {version['name']} {version['version']} on {result['engine']}"
+    return [findings, *_sanity(result), *links, ", ".join([*_where(result), model]), timings]
+
+
+def _three_way(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "–"
+    coverage = f" ({found['coverage']:.0%})" if found["coverage"] is not None else ""
+    return f"[yellow]refer[/]{coverage}" if found["decision"] == "refer" else f"{found['decision']}{coverage}"
+
+
+def _optional(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _sanity(result: ResultDict) -> list[str]:
+    """A line on what speaks against the image, if anything does."""
+    sanity = result.get("sanity")
+    if not sanity or sanity["accepted"]:
+        return []
+    flags = ", ".join(f"{flag['code']} ({flag['score']:.3g} > {flag['limit']:.3g})" for flag in sanity["flags"])
+    return [f"input not accepted: {flags}; every finding is referred"]
+
+
+def _where(result: ResultDict) -> list[str]:
+    """The region, and the specialist that judged it."""
+    region, routing = result["region"], result.get("routing")
+    found = [f"region: {region['label']} ({region['probability']:.3f})"] if region["label"] is not None else []
+    if routing:
+        unsure = ", too unsure: every finding is referred" if routing["referred"] else ""
+        found.append(f"judged by the specialist of {routing['specialist']}{unsure}")
+    return found

@@ -5,28 +5,69 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import BundleInvalid, EngineFailed, LucencyError, ObjectMissing
 from core.logs import logger
 from core.settings import Settings
+from core.vocabulary import SanityFlag
 from networks.bundle import MANIFEST_NAME, Bundle, parse_manifest
 from networks.engines import Engine, make_engine
+from networks.preprocessing import Window
 from storage.store import ObjectStore, bundle_prefix
 
 log = logger(__name__)
 
 
+class SanityScore(Protocol):
+    """A flag, raised where `score` exceeds `limit`."""
+
+    flag: SanityFlag
+    score: float
+    limit: float
+
+
+class SanityVerdict(Protocol):
+    """Whether an image is of the kind that a model knows."""
+
+    accepted: bool
+    flags: Sequence[SanityScore]
+
+
+class SanityModel(Protocol):
+    """Judges a model's input."""
+
+    def judge(
+        self,
+        features: NDArray[np.float32],
+        tensor: NDArray[np.uint8],
+        *,
+        window: Window,
+        rows: int,
+        columns: int,
+        region_probabilities: Mapping[str, float],
+    ) -> SanityVerdict: ...
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A ModelVersion whose engine is loaded and warm, on `threads` CPU threads."""
+    """A ModelVersion whose engine is loaded and warm, on `threads` CPU threads.
+
+    `sanity` judges its input, where the Bundle says how.
+    """
 
     version_id: UUID
     bundle: Bundle
     engine: Engine
     threads: int = 1
+    sanity: SanityModel | None = None
 
 
 class BundleCache:
@@ -97,12 +138,6 @@ def _verified(folder: Path, digest: str) -> Bundle:
     return bundle
 
 
-def _require_region_head(bundle: Bundle) -> None:
-    """A Prediction has a region: a network of another task is refused here, before any job is claimed for it."""
-    if bundle.region_head is None:
-        raise BundleInvalid(f"{bundle.manifest.name} {bundle.manifest.version} has no region head, so it cannot serve")
-
-
 class Models:
     """The model in use. `load` replaces it; the one before is freed when its last batch is done.
 
@@ -136,7 +171,6 @@ class Models:
             bundle = self._cache.fetch(digest)
         except OSError as error:
             raise EngineFailed("the Bundle's files cannot be kept on this machine") from error
-        _require_region_head(bundle)
         threads = self._settings.engine_threads
         engine = make_engine(self._settings.engine, bundle, threads=threads)
         engine.warm_up(sorted({1, self._settings.claim_batch}))

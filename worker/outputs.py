@@ -12,28 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 from uuid_utils.compat import uuid7
 
-from core.errors import BundleInvalid, ModelOutputInvalid
-from core.vocabulary import Decision
+from core.errors import ModelOutputInvalid
 from db.repositories.jobs import FindingRecord, Outcome
 from networks.engines import EngineOutput
 from networks.regions import normalise, regions_of_interest
 from reports.heatmap import encode_heatmap, encode_preview
 from storage.store import ObjectStore, output_prefix
 from worker.intake import Prepared, Refused, Stopwatch
+from worker.judgement import Judgement, judge
 from worker.models import LoadedModel
 from worker.provenance import produced_by
-
-REGION_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
-    """One row of an engine's output: probabilities (L,), class activations (L, gh, gw), finite."""
+    """One row of an engine's output: probabilities (L,), class activations (L, gh, gw), features (C,); all finite."""
 
     prepared: Prepared
     model: LoadedModel
     probabilities: NDArray[np.float32]
     class_activations: NDArray[np.float32]
+    features: NDArray[np.float32] | None
     claimed_at: float
     infer_ms: float
     produced_by: dict[str, Any]
@@ -77,6 +76,7 @@ def infer(model: LoadedModel, prepared: Sequence[Prepared], *, claimed_at: float
             claimed_at=claimed_at,
             probabilities=output.probabilities[index],
             class_activations=output.class_activations[index],
+            features=None if output.features is None else output.features[index],
             infer_ms=infer_ms,
             produced_by=produced_by(model, batch=len(prepared), position=index),
         )
@@ -91,6 +91,12 @@ def explain(inferred: Inferred) -> Explained:
     clock = Stopwatch()
     claim, bundle = inferred.prepared.claim, inferred.model.bundle
     prefix = output_prefix(claim.job_id, claim.fence)
+    judgement = judge(
+        inferred.model,
+        inferred.prepared,
+        probabilities=inferred.probabilities,
+        features=inferred.features,
+    )
     asked = [label for label in claim.explain if label in bundle.explainable]
     files: list[StoredFile] = []
     findings: list[FindingRecord] = []
@@ -109,42 +115,29 @@ def explain(inferred: Inferred) -> Explained:
                     columns=inferred.prepared.columns,
                 )
             ]
-        findings.append(_finding(label, inferred, heatmap_key=heatmap_key, regions=regions))
+        findings.append(
+            FindingRecord(
+                label=label,
+                probability=judgement.probabilities[label],
+                threshold=judgement.threshold(label),
+                decision=judgement.decision(label),
+                heatmap_key=heatmap_key,
+                regions=regions,
+                three_way=judgement.three_way(label),
+            )
+        )
     preview_key = f"{prefix}preview.jpg"
     files.append(StoredFile(preview_key, encode_preview(inferred.prepared.pixels), "image/jpeg"))
     clock.lap("explain")
-    return Explained(inferred, _outcome(inferred, findings, preview_key, clock.laps["explain"]), tuple(files))
+    outcome = _outcome(inferred, judgement, findings, preview_key=preview_key, explain_ms=clock.laps["explain"])
+    return Explained(inferred, outcome, tuple(files))
 
 
-def _finding(
-    label: str, inferred: Inferred, *, heatmap_key: str | None, regions: list[dict[str, float]] | None
-) -> FindingRecord:
-    bundle = inferred.model.bundle
-    probability = float(inferred.probabilities[bundle.labels.index(label)])
-    if label in bundle.finding_labels:
-        threshold, decision = bundle.threshold(label), bundle.decide(label, probability)
-    else:
-        # A region that a client wants explained. Its head is a softmax: what reaches one half is the region.
-        threshold = REGION_THRESHOLD
-        decision = Decision.POSITIVE if probability >= threshold else Decision.NEGATIVE
-    return FindingRecord(
-        label=label,
-        probability=probability,
-        threshold=threshold,
-        decision=decision,
-        heatmap_key=heatmap_key,
-        regions=regions,
-    )
-
-
-def _outcome(inferred: Inferred, findings: list[FindingRecord], preview_key: str, explain_ms: float) -> Outcome:
+def _outcome(
+    inferred: Inferred, judgement: Judgement, findings: list[FindingRecord], *, preview_key: str, explain_ms: float
+) -> Outcome:
     prepared, claim = inferred.prepared, inferred.prepared.claim
-    bundle = inferred.model.bundle
-    head = bundle.region_head
-    if head is None:
-        raise BundleInvalid("the Bundle has no region head")
-    regions = {label: float(inferred.probabilities[bundle.labels.index(label)]) for label in head.labels}
-    region = max(regions, key=regions.__getitem__)
+    regions, region = judgement.regions, judgement.region
     return Outcome(
         prediction_id=uuid7(),
         job_id=claim.job_id,
@@ -152,7 +145,7 @@ def _outcome(inferred: Inferred, findings: list[FindingRecord], preview_key: str
         model_version_id=inferred.model.version_id,
         engine=str(inferred.model.engine.name),
         region=region,
-        region_probability=regions[region],
+        region_probability=None if region is None else regions[region],
         region_probabilities=regions,
         rows=prepared.rows,
         columns=prepared.columns,
@@ -166,11 +159,15 @@ def _outcome(inferred: Inferred, findings: list[FindingRecord], preview_key: str
         },
         findings=tuple(findings),
         produced_by=inferred.produced_by,
+        probabilities=judgement.classes,
+        routing=judgement.routing_record(),
+        sanity=judgement.sanity_record(),
     )
 
 
 def _finite(output: EngineOutput, index: int) -> bool:
-    return bool(np.isfinite(output.probabilities[index]).all() and np.isfinite(output.class_activations[index]).all())
+    values = (output.probabilities, output.class_activations, output.features)
+    return all(bool(np.isfinite(value[index]).all()) for value in values if value is not None)
 
 
 class Outputs:

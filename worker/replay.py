@@ -119,6 +119,7 @@ def _claim(job: Job, prediction: Prediction) -> Claim:
         media_kind=MediaKind(image.media_kind),
         explain=tuple(job.explain),
         queued_ms=0.0,
+        stability=job.stability,
     )
 
 

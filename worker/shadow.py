@@ -166,7 +166,7 @@ class Shadow(threading.Thread):
     def _prepared(self, sample: Sample, model: LoadedModel) -> Prepared:
         """What this model would have got as the active one, without its heatmaps."""
         preprocessing, prepared = model.bundle.preprocessing, sample.prepared
-        claim = replace(prepared.claim, explain=())
+        claim = replace(prepared.claim, explain=(), stability=False)
         if preprocessing.source_longest_side != sample.source_longest_side:
             return self._intake.read(claim, preprocessing)
         tensor, window = preprocessing.apply(prepared.pixels)

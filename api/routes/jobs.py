@@ -43,6 +43,11 @@ UPLOAD_BODY: dict[str, Any] = {
                             "type": "string",
                             "description": "Labels to explain, separated by commas; empty for none.",
                         },
+                        "stability": {
+                            "type": "boolean",
+                            "default": False,
+                            "description": "Score each finding by its agreement under small shifts; takes longer.",
+                        },
                     },
                     "additionalProperties": False,
                 }

@@ -11,8 +11,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from db.commands import alembic_config
-from db.repositories import model_versions
-from tests.factories import make_job, make_site
+from db.repositories import jobs, model_versions
+from tests.factories import make_job, make_model, make_outcome, make_site
 
 
 def test_up_check_down_up(empty_database_url: str) -> None:
@@ -64,6 +64,27 @@ def test_the_history_begins_with_what_is_known(empty_database_url: str) -> None:
     command.upgrade(config, "head")
     command.check(config)
     engine.dispose()
+
+
+def test_down_from_a_result_without_region(empty_database_url: str) -> None:
+    """The release before can read it: its column may not be null."""
+    config = alembic_config(empty_database_url)
+    command.upgrade(config, "head")
+    engine = create_engine(empty_database_url)
+    with Session(engine) as session:
+        make_job(session, make_site(session).id, stability=True)
+        model = make_model(session).id
+        (claim,) = jobs.claim(session, owner="w", limit=1, lease_s=30)
+        assert claim.stability
+        outcome = make_outcome(claim, model, region=None, region_probability=None, region_probabilities={})
+        assert jobs.succeed(session, [outcome])
+        session.commit()
+    command.downgrade(config, "0001")
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT region, region_probability FROM prediction")).one() == ("none", 0)
+    engine.dispose()
+    command.upgrade(config, "head")
+    command.check(config)
 
 
 def test_a_migration_gives_up_waiting_for_a_lock(empty_database_url: str) -> None:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from core.errors import BundleInvalid
-from core.settings import Settings
 from db.session import Database
 from networks.bundle import MANIFEST_NAME, SERVING_GRAPH, Bundle
 from storage.s3 import S3Store
 from storage.store import bundle_prefix
 from tests.worker.factories import publish
-from worker.models import BundleCache, Models
+from worker.models import BundleCache
 
 
 @pytest.fixture
@@ -66,20 +62,3 @@ def test_what_the_store_holds_must_be_what_was_registered(
     with pytest.raises(BundleInvalid):
         BundleCache(tmp_path / "cache", store).fetch(digest)
     assert list((tmp_path / "cache").iterdir()) == []
-
-
-def test_a_bundle_without_a_region_head_is_refused(
-    settings: Settings, database: Database, store: S3Store, bundle: Path, tmp_path: Path
-) -> None:
-    without = tmp_path / "without"
-    shutil.copytree(bundle, without)
-    manifest = json.loads((without / MANIFEST_NAME).read_text())
-    manifest["heads"] = [head for head in manifest["heads"] if head["kind"] == "sigmoid"]
-    findings = [label for head in manifest["heads"] for label in head["labels"]]
-    manifest["explanation"] |= {"labels": findings, "default": findings[:1]}
-    (without / MANIFEST_NAME).write_text(json.dumps(manifest))
-    publish(database, store, without)
-    models = Models(cache=BundleCache(tmp_path / "cache", store), settings=settings)
-    with pytest.raises(BundleInvalid, match="no region head"):
-        models.load(uuid4(), Bundle.load(without).digest)
-    assert models.current is None

@@ -28,6 +28,7 @@ class Claim:
     media_kind: MediaKind
     explain: tuple[str, ...]
     queued_ms: float
+    stability: bool = False
 
     def log_context(self) -> dict[str, Any]:
         """Ids and counts for a log line."""
@@ -69,7 +70,7 @@ WITH suspect AS MATERIALIZED (
     SELECT id, 'claimed', 'running', fence, :owner FROM claimed
 )
 SELECT claimed.id, claimed.site_id, claimed.fence, claimed.attempt, claimed.crash_count, image.id AS image_id,
-    image.sha256, image.size_bytes, image.media_kind, claimed.explain,
+    image.sha256, image.size_bytes, image.media_kind, claimed.explain, claimed.stability,
     extract(epoch FROM now() - greatest(claimed.run_after, claimed.created_at)) * 1000 AS queued_ms
 FROM claimed JOIN image ON image.id = claimed.image_id
 ORDER BY claimed.priority DESC, claimed.created_at, claimed.id
@@ -122,6 +123,7 @@ def claim(session: Session, *, owner: str, limit: int, lease_s: float, suspects:
             media_kind=MediaKind(row["media_kind"]),
             explain=tuple(row["explain"]),
             queued_ms=max(0.0, float(row["queued_ms"])),
+            stability=row["stability"],
         )
         for row in rows
     ]

@@ -19,7 +19,10 @@ from db.repositories.jobs.claims import Claim
 
 @dataclass(frozen=True, slots=True)
 class FindingRecord:
-    """A Finding to store. `regions`: boxes `{x, y, width, height, score}` in original pixels; None: not explained."""
+    """A Finding to store. `regions`: boxes `{x, y, width, height, score}` in original pixels; None: not explained.
+
+    `three_way` and `stability` as in the table.
+    """
 
     label: str
     probability: float
@@ -27,13 +30,16 @@ class FindingRecord:
     decision: str
     heatmap_key: str | None = None
     regions: list[dict[str, float]] | None = None
+    three_way: Mapping[str, Any] | None = None
+    stability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The result of one claim. `window`: left, top, right, bottom in fractions of the heatmap's grid.
 
-    `produced_by`: what a replay must have alike (`worker.provenance`).
+    `produced_by`: what a replay must have alike (`worker.provenance`). `probabilities`, `routing`, `sanity` as in the
+    table.
     """
 
     prediction_id: UUID
@@ -41,8 +47,8 @@ class Outcome:
     fence: int
     model_version_id: UUID
     engine: str
-    region: str
-    region_probability: float
+    region: str | None
+    region_probability: float | None
     region_probabilities: Mapping[str, float]
     rows: int
     columns: int
@@ -51,6 +57,9 @@ class Outcome:
     timings_ms: Mapping[str, float]
     findings: tuple[FindingRecord, ...]
     produced_by: Mapping[str, Any] = field(default_factory=dict)
+    probabilities: Mapping[str, float] | None = None
+    routing: Mapping[str, Any] | None = None
+    sanity: Mapping[str, Any] | None = None
 
 
 _SUCCEED = text("""
@@ -58,7 +67,8 @@ WITH input AS (
     SELECT * FROM jsonb_to_recordset(CAST(:outcomes AS jsonb)) AS outcome (
         prediction_id uuid, job_id uuid, fence bigint, model_version_id uuid, engine text, region text,
         region_probability float8, region_probabilities jsonb, rows int, columns int, preview_key text,
-        "window" float8[], timings_ms jsonb, findings jsonb, produced_by jsonb)
+        "window" float8[], timings_ms jsonb, findings jsonb, produced_by jsonb, probabilities jsonb, routing jsonb,
+        sanity jsonb)
 ), held AS MATERIALIZED (
     SELECT job.id FROM input JOIN job ON job.id = input.job_id
     WHERE job.fence = input.fence AND job.state = 'running' ORDER BY job.id FOR UPDATE OF job
@@ -68,19 +78,21 @@ WITH input AS (
     WHERE id IN (SELECT id FROM held) RETURNING id, fence
 ), predicted AS (
     INSERT INTO prediction (id, job_id, model_version_id, fence, engine, region, region_probability,
-        region_probabilities, rows, columns, preview_key, "window", timings_ms, produced_by)
+        region_probabilities, rows, columns, preview_key, "window", timings_ms, produced_by, probabilities, routing,
+        sanity)
     SELECT prediction_id, job_id, model_version_id, input.fence, engine, region, region_probability,
-        region_probabilities, rows, columns, preview_key, "window", timings_ms, produced_by
+        region_probabilities, rows, columns, preview_key, "window", timings_ms, produced_by, probabilities, routing,
+        sanity
     FROM input JOIN done ON done.id = input.job_id AND done.fence = input.fence
 ), found AS (
     SELECT input.prediction_id, finding.* FROM input
     JOIN done ON done.id = input.job_id AND done.fence = input.fence
     CROSS JOIN LATERAL jsonb_to_recordset(input.findings) AS finding (
         id uuid, explanation_id uuid, position int, label text, probability float8, threshold float8, decision text,
-        heatmap_key text, regions jsonb)
+        heatmap_key text, regions jsonb, three_way jsonb, stability float8)
 ), judged AS (
-    INSERT INTO finding (id, prediction_id, position, label, probability, threshold, decision)
-    SELECT id, prediction_id, position, label, probability, threshold, decision FROM found
+    INSERT INTO finding (id, prediction_id, position, label, probability, threshold, decision, three_way, stability)
+    SELECT id, prediction_id, position, label, probability, threshold, decision, three_way, stability FROM found
 ), explained AS (
     INSERT INTO explanation (id, finding_id, heatmap_key, regions)
     SELECT explanation_id, id, heatmap_key, CASE WHEN jsonb_typeof(regions) = 'array' THEN regions ELSE '[]' END

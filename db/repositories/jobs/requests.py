@@ -27,9 +27,9 @@ class Submission:
 
 _SUBMIT = text("""
 WITH made AS (
-    INSERT INTO job (id, site_id, image_id, priority, explain, idempotency_key, request_hash, max_attempts, deadline_at,
-        replay_of)
-    SELECT :id, :site_id, image.id, :priority, CAST(:explain AS text[]), :key, :request_hash, :max_attempts,
+    INSERT INTO job (id, site_id, image_id, priority, explain, stability, idempotency_key, request_hash, max_attempts,
+        deadline_at, replay_of)
+    SELECT :id, :site_id, image.id, :priority, CAST(:explain AS text[]), :stability, :key, :request_hash, :max_attempts,
         now() + make_interval(secs => :deadline_s), :replay_of
     FROM image WHERE image.id = :image_id AND image.site_id = :site_id
     ON CONFLICT (site_id, idempotency_key) DO NOTHING RETURNING id
@@ -72,6 +72,7 @@ def submit(  # noqa: PLR0913 — one keyword a column and limit
     idempotency_key: str | None = None,
     priority: int = 0,
     explain: Sequence[str] = (),
+    stability: bool = False,
     max_attempts: int = 5,
     deadline_s: float = 86400.0,
     queue_limit: int = 1_000_000,
@@ -79,7 +80,8 @@ def submit(  # noqa: PLR0913 — one keyword a column and limit
 ) -> Submission:
     """A new Job for the Image, or the one that this key made before (a concurrent one is waited for).
 
-    `priority` -10 … 10, higher first. Raises IdempotencyMismatch, QueueFull, QuotaExceeded, NotFound (the Image).
+    `priority` -10 … 10, higher first. `stability`: score each Finding by its agreement under small shifts. Raises
+    IdempotencyMismatch, QueueFull, QuotaExceeded, NotFound (the Image).
     """
     if idempotency_key is not None:
         known = find_by_key(session, site_id=site_id, idempotency_key=idempotency_key, request_hash=request_hash)
@@ -93,6 +95,7 @@ def submit(  # noqa: PLR0913 — one keyword a column and limit
         "image_id": image_id,
         "priority": priority,
         "explain": list(explain),
+        "stability": stability,
         "key": idempotency_key,
         "request_hash": request_hash,
         "max_attempts": max_attempts,
@@ -142,6 +145,7 @@ def replay(
         "image_id": old.image_id,
         "priority": old.priority,
         "explain": old.explain,
+        "stability": old.stability,
         "key": None,
         "request_hash": old.request_hash,
         "max_attempts": old.max_attempts,
