@@ -121,6 +121,7 @@ def _provenance(recipe: Recipe, state: RunState, validation: Split) -> dict[str,
         "best_score": state.best_score,
         "seconds": round(state.seconds),
         "epochs": len(state.history),
+        "history": state.history,
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
     }

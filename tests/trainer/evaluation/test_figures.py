@@ -106,7 +106,7 @@ def test_intervals_are_those_of_the_slow_bootstrap():
     assert quick["auc"] == bootstrap.interval(lambda rows: sk.roc_auc_score(truth[rows], score[rows]))
     assert quick["f1"] == bootstrap.interval(lambda rows: sk.f1_score(truth[rows], decided[rows]))
     assert quick["kappa"] == bootstrap.interval(lambda rows: sk.cohen_kappa_score(truth[rows], decided[rows]))
-    assert bootstrap.interval(lambda rows: None if rows[0] else 1.0) is None
+    assert bootstrap.interval(lambda rows: None if rows[0] == 0 else 1.0) is None
 
 
 def test_blocks_do_not_change_the_draws(monkeypatch):
