@@ -28,7 +28,8 @@ def read_rows(csv_file: Path, *, required: Iterable[str] = ()) -> list[Row]:
     """
     try:
         with csv_file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
+            reader = csv.DictReader(stream, delimiter=_delimiter(stream.readline()))
+            stream.seek(0)
             reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             missing = set(required) - set(reader.fieldnames)
             if missing:
@@ -39,6 +40,11 @@ def read_rows(csv_file: Path, *, required: Iterable[str] = ()) -> list[Row]:
     if not rows:
         raise DataInvalid(f"{csv_file.name} has no rows")
     return rows
+
+
+def _delimiter(header: str) -> str:
+    """What the columns' names are parted by: a comma, unless semicolons or tabs are more."""
+    return max(",;\t", key=header.count)
 
 
 def read_csv(csv_file: Path, *, images: Path, required: Iterable[str] = ()) -> list[Record]:

@@ -93,6 +93,15 @@ def test_any_csv(folder):
     assert data_set.notes == ()
 
 
+@pytest.mark.parametrize("parted_by", [";", "\t"])
+def test_other_delimiters_and_paths(folder, parted_by):
+    rows = ("path,abnormal,split", "a\\one.png,1,train", "b/three,0,test")
+    trees.write(folder / "t.csv", *(row.replace(",", parted_by) for row in rows), crlf=True)
+    data_set = read(folder)
+    assert [record.file for record in data_set.records] == [folder / "a" / "one.png", folder / "b" / "three"]
+    assert [record.columns["abnormal"] for record in data_set.records] == ["1", "0"]
+
+
 def test_a_csv_beside_its_images(images, tmp_path, folder):
     table = trees.write(tmp_path / "t.csv", "file,label", "one.png,Fractured", "three,Normal", "absent.png,normal")
     data_set = read(table, images=folder)

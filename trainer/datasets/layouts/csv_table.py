@@ -56,6 +56,7 @@ class Index:
 
         Raises DataInvalid where several files have the name.
         """
+        name = name.replace("\\", "/")
         direct = self.folder / name
         if direct.is_file():
             return direct

@@ -94,10 +94,10 @@ def _listed_but_missing(folder: Path, published: str, *, known: set[str]) -> lis
     if not file.is_file():
         return []
     try:
-        lines = file.read_text(encoding="utf-8-sig").split()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataInvalid(f"{file.name} cannot be read") from error
-    paths = [Path(*Path(line).parts[-5:]) for line in lines]
+    paths = [Path(*Path(line.strip()).parts[-5:]) for line in lines if line.strip()]
     return [record_of(path, folder=folder, split=SPLITS[published]) for path in paths if path.as_posix() not in known]
 
 
