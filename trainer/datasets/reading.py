@@ -30,7 +30,8 @@ def read(
 
     `split_csv` names a CSV with labels to read instead. One with the columns path, split and group alone lays its split
     over the folder's own layout, and leaves out what it does not list; so does such a split.csv in the folder.
-    `images` is where relative paths of a CSV start, the CSV's folder unless given. `folder` may be a CSV file.
+    A relative `split_csv` is looked for in the folder first. `images` is where relative paths of a CSV start, unless
+    given the folder. `folder` may be a CSV file.
 
     Raises DataInvalid for a folder that is not there or empty, of no known layout, or at odds with itself.
     """
@@ -40,7 +41,7 @@ def read(
     if not folder.is_dir():
         raise DataInvalid(f"{folder} is not there, or no folder")
     if split_csv is not None:
-        csv_file = split_csv if split_csv.is_file() else folder / split_csv
+        csv_file = folder / split_csv if (folder / split_csv).is_file() else split_csv
         if not is_split_only(csv_file):
             return _of_csv(csv_file, folder=folder, images=images or folder)
     chosen, place = _detected(folder, layout)

@@ -166,7 +166,13 @@ def test_fracatlas_contradictions(images, tmp_path):
     moved = tmp_path / "images" / "Non_fractured" / "IMG0000001.jpg"
     moved.rename(tmp_path / "images" / "Fractured" / "IMG0000001.jpg")
     images.put(tmp_path / "images" / "Fractured" / "IMG0009999.jpg")
+    table = tmp_path / "dataset.csv"
+    wrong, right = "IMG0000005.jpg,1,0,0,0,0,0,0,0,1,", "IMG0000005.jpg,1,0,0,0,0,0,0,1,1,"
+    assert right in table.read_text()
+    table.write_text(table.read_text().replace(right, wrong))
     data_set = read(tmp_path)
+    assert by_name(data_set)["images/Fractured/IMG0000005.jpg"].columns["fractured"] == "1"
+    assert any(note.startswith("1 flags `fractured` are wrong") for note in data_set.notes)
     assert [record.name for record in data_set.missing] == ["images/Fractured/IMG0000000.jpg"]
     assert "1 images that dataset.csv does not list are left out" in data_set.notes
     assert any(note.startswith("1 images lie in a folder that contradicts") for note in data_set.notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -118,7 +119,7 @@ def test_a_csv_beside_its_images(images, tmp_path, folder):
         of_split(data_set.records, "train")
 
 
-def test_a_csv_that_cannot_be_meant(images, tmp_path, folder):
+def test_a_csv_that_cannot_be_meant(images, tmp_path, folder, monkeypatch):
     images.put(folder / "c" / "one.png")
     table = trees.write(tmp_path / "t.csv", "file,label", "one.png,x")
     with pytest.raises(DataInvalid, match=r"one\.png may be any of 2 files"):
@@ -133,6 +134,9 @@ def test_a_csv_that_cannot_be_meant(images, tmp_path, folder):
     with pytest.raises(DataInvalid, match="no known layout"):
         read(folder)
     assert len(read(folder, split_csv=folder / "1.csv").records) == 1
+    monkeypatch.chdir(tmp_path)
+    trees.write(tmp_path / "1.csv", "path,fractured", "b/three,1", "b/four.dcm,1")
+    assert len(read(folder, split_csv=Path("1.csv")).records) == 1
 
 
 def test_a_split_laid_over(images, tmp_path):

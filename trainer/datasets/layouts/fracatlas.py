@@ -88,11 +88,12 @@ def read(folder: Path) -> Content:
     ]
     if extra:
         notes.append(f"{len(extra)} images that {TABLE} does not list are left out")
-    contradictions = sum(_contradicts(record) for record in records)
-    if contradictions:
-        notes.append(
-            f"{contradictions} images lie in a folder that contradicts their flag `fractured`: the flag counts"
-        )
+    outvoted = sum(record.columns["fractured"] != row["fractured"] for record, row in zip(records, rows, strict=True))
+    if outvoted:
+        notes.append(f"{outvoted} flags `fractured` are wrong by the folder and by fracture_count, and were turned")
+    odd = sum(_folder_says(record.file) not in {"", record.columns["fractured"]} for record in records)
+    if odd:
+        notes.append(f"{odd} images lie in a folder that contradicts their flag `fractured`: the flag counts")
     divided_records = divided(records, shares=SHARES, seed=SEED, stratum=lambda r: r.columns.get("fractured", ""))
     return Content(divided_records, name=NAME, licence=LICENCE, attribution=ATTRIBUTION, notes=tuple(notes))
 
@@ -106,14 +107,20 @@ def _record(row: Row, files: Mapping[str, list[Path]], *, folder: Path) -> Recor
         raise DataInvalid(f"{name} is there {len(found)} times below {folder}")
     assumed = folder / IMAGES / ("Fractured" if row["fractured"].strip() == "1" else "Non_fractured") / name
     file = found[0] if found else assumed
-    columns = {**row, "region": region_of(row), "view": view_of(row)}
+    columns = {**row, "fractured": _fractured(row, file), "region": region_of(row), "view": view_of(row)}
     return Record(file=file, name=file.relative_to(folder).as_posix(), columns=columns, group=block_of(name))
 
 
-def _contradicts(record: Record) -> bool:
-    """Whether the published folder says the opposite of the flag (it does for IMG0003298)."""
-    said = {"fractured": "1", "non_fractured": "0"}.get(record.file.parent.name.lower())
-    return said is not None and said != record.columns["fractured"].strip()
+def _fractured(row: Row, file: Path) -> str:
+    """The flag, but where folder and fracture_count agree against it, as they do for IMG0003298 (so does its mask)."""
+    flag, count = row["fractured"].strip(), row.get("fracture_count", "").strip()
+    counted = "" if not count.isdigit() else str(int(int(count) > 0))
+    return counted if counted and counted == _folder_says(file) else flag
+
+
+def _folder_says(file: Path) -> str:
+    """1 or 0 by the published folder; empty for another."""
+    return {"fractured": "1", "non_fractured": "0"}.get(file.parent.name.lower(), "")
 
 
 LAYOUT = Layout(

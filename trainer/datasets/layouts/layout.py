@@ -8,7 +8,6 @@ from pathlib import Path
 
 from trainer.datasets.records import Record
 
-SPLITS = ("train", "val", "test")
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
