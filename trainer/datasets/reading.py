@@ -11,7 +11,7 @@ from core.errors import DataInvalid
 from trainer.datasets.files import entries, folders, plain
 from trainer.datasets.layouts import LAYOUTS, csv_table
 from trainer.datasets.layouts.csv_table import read_table
-from trainer.datasets.layouts.layout import Content, Layout, split_name
+from trainer.datasets.layouts.layout import Content, Layout, Publication, split_name
 from trainer.datasets.layouts.split_csv import LAYOUT as SPLIT_LAYOUT
 from trainer.datasets.layouts.split_csv import SPLIT_CSV, read_split_csv
 from trainer.datasets.records import DataSet, Record
@@ -43,10 +43,10 @@ def read(
     if split_csv is not None:
         csv_file = folder / split_csv if (folder / split_csv).is_file() else split_csv
         if not is_split_only(csv_file):
-            return _of_csv(csv_file, folder=folder, images=images or folder)
+            return _of_csv(csv_file, folder=images or folder)
     chosen, place = _detected(folder, layout)
     if images is not None:
-        return _of_csv(_table_of(chosen, place), folder=place, images=images)
+        return _of_csv(_table_of(chosen, place), folder=images)
     data_set = _finished(chosen.read(place), layout=chosen.name, folder=place)
     laid_over = place / SPLIT_CSV if split_csv is None else csv_file
     if split_csv is None and not (laid_over.is_file() and is_split_only(laid_over)):
@@ -69,10 +69,23 @@ def combine(data_sets: Sequence[DataSet]) -> list[Record]:
     return [_prefixed(record, data_set.name) for data_set in data_sets for record in data_set.records]
 
 
-def _of_csv(csv_file: Path, *, folder: Path, images: Path) -> DataSet:
-    if csv_file.name == SPLIT_CSV:
-        return _finished(read_split_csv(csv_file, images=images), layout=SPLIT_LAYOUT.name, folder=folder)
-    return _finished(read_table(csv_file, images=images), layout=csv_table.LAYOUT.name, folder=folder)
+def _of_csv(csv_file: Path, *, folder: Path) -> DataSet:
+    """The images of `folder` as the CSV has them; under the name and licence that the folder itself is known by."""
+    publication, place = _known_by(folder, besides=csv_file)
+    ours = csv_file.name == SPLIT_CSV
+    content = (read_split_csv if ours else read_table)(csv_file, images=place)
+    content = replace(content, publication=content.publication or publication)
+    return _finished(content, layout=(SPLIT_LAYOUT if ours else csv_table.LAYOUT).name, folder=place)
+
+
+def _known_by(folder: Path, *, besides: Path) -> tuple[Publication | None, Path]:
+    """What the images in `folder` are known by without the CSV `besides`, and where their relative paths start."""
+    own = folder / SPLIT_CSV
+    if own.is_file() and not own.samefile(besides) and SPLIT_LAYOUT.matches(folder):
+        return read_split_csv(own, images=folder).publication, folder
+    trees = [layout for layout in LAYOUTS if layout not in (SPLIT_LAYOUT, csv_table.LAYOUT)]
+    found = _matching(folder, trees, depth=TOP_FOLDERS)
+    return (found[0][0].publication, found[0][1]) if len(found) == 1 else (None, folder)
 
 
 def _table_of(layout: Layout, folder: Path) -> Path:
@@ -115,7 +128,9 @@ def _matching(folder: Path, candidates: Sequence[Layout], *, depth: int) -> list
 
 def _finished(content: Content, *, layout: str, folder: Path) -> DataSet:
     """Checked files, no row twice, and what the data set says of all its records."""
-    name = content.name or plain(folder.resolve().name) or layout
+    known = content.publication
+    name = known.name if known else plain(folder.resolve().name) or layout
+    licence = known.licence if known else None
     records, repeated = _unique(content.records)
     there: list[Record] = []
     missing: list[Record] = []
@@ -132,15 +147,15 @@ def _finished(content: Content, *, layout: str, folder: Path) -> DataSet:
         notes.append(f"{len(missing)} of {len(records)} listed images are not there: {_some(missing)}")
     if repeated:
         notes.append(f"{repeated} rows stand in the table more than once, and are counted once")
-    licensed = [_of_set(record, name, content.licence) for record in there]
+    licensed = [_of_set(record, name, licence) for record in there]
     return DataSet(
         name=name,
         layout=layout,
         folder=folder,
         records=licensed,
-        missing=[_of_set(record, name, content.licence) for record in missing],
-        licence=content.licence,
-        attribution=content.attribution,
+        missing=[_of_set(record, name, licence) for record in missing],
+        licence=licence,
+        attribution=known.attribution if known else (),
         notes=tuple(notes),
     )
 

@@ -229,6 +229,29 @@ def test_our_multiregion():
     assert counts[("test", "0")] == 267
 
 
+def test_a_clean_split_keeps_the_licence(images, tmp_path):
+    """A CSV with labels for the images of a known tree, as `lucency data audit` writes it."""
+    names = [f"{s}/{c}/{i}.jpg" for s in ("train", "val", "test") for c in ("fractured", "unfractured") for i in "12"]
+    images.put_all(tmp_path / "Kaggle" / "inner", names)
+    rows = [f"{name},{int('/f' in name)},g{name[-5]},train" for name in names[:-1]]
+    clean = trees.write(tmp_path / "clean.csv", "path,fractured,group,split", *rows)
+    for data_set in (read(tmp_path, split_csv=clean), read(tmp_path / "Kaggle", split_csv=clean), read(clean)):
+        assert (data_set.name, data_set.licence, data_set.layout) == ("multiregion", "ODC-By 1.0", "csv")
+        assert data_set.attribution
+        assert [record.name for record in data_set.records] == names[:-1]
+        assert {record.split for record in data_set.records} == {"train"}
+        assert {record.licence for record in data_set.records} == {"ODC-By 1.0"}
+    elsewhere = trees.write(tmp_path / "tables.csv", "path,fractured,group,split", *rows)
+    assert read(elsewhere, images=tmp_path / "Kaggle").name == "multiregion"
+
+
+def test_a_clean_split_of_our_fracatlas(tmp_path):
+    folder = shared("fracatlas512")
+    rows = [f"{record.name},{record.columns['fractured']},train" for record in read(folder).records[:5]]
+    data_set = read(folder, split_csv=trees.write(tmp_path / "clean.csv", "path,fractured,split", *rows))
+    assert (data_set.name, data_set.licence, len(data_set.records)) == ("fracatlas", "CC BY 4.0", 5)
+
+
 def test_the_order_is_the_same_everywhere(images, tmp_path):
     """A seed's split depends on names, not on the order a disk lists them in."""
     first = read(trees.mura(images, Path(tmp_path / "a"), patients=20))

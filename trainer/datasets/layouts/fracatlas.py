@@ -14,15 +14,17 @@ from pathlib import Path
 from core.errors import DataInvalid
 from trainer.datasets.files import list_images
 from trainer.datasets.grouping import divided
-from trainer.datasets.layouts.layout import Content, Layout
+from trainer.datasets.layouts.layout import Content, Layout, Publication
 from trainer.datasets.records import Record
 from trainer.datasets.tables import Row, read_rows
 
-NAME = "fracatlas"
-LICENCE = "CC BY 4.0"
-ATTRIBUTION = (
-    "FracAtlas: Abedeen, I., Rahman, M. A., Prottyasha, F. Z., Ahmed, T., Chowdhury, T. M., Shatabda, S., "
-    "Scientific Data 10, 521 (2023), doi:10.1038/s41597-023-02432-4",
+PUBLICATION = Publication(
+    name="fracatlas",
+    licence="CC BY 4.0",
+    attribution=(
+        "FracAtlas: Abedeen, I., Rahman, M. A., Prottyasha, F. Z., Ahmed, T., Chowdhury, T. M., Shatabda, S., "
+        "Scientific Data 10, 521 (2023), doi:10.1038/s41597-023-02432-4",
+    ),
 )
 TABLE = "dataset.csv"
 IMAGES = "images"
@@ -59,7 +61,7 @@ def recognised(content: Content) -> Content:
     """The content of a CSV with the name and licence of FracAtlas where it has its columns."""
     if not set(content.records[0].columns) >= COLUMNS:
         return content
-    return replace(content, name=NAME, licence=LICENCE, attribution=ATTRIBUTION)
+    return replace(content, publication=PUBLICATION)
 
 
 def matches(folder: Path) -> bool:
@@ -95,7 +97,7 @@ def read(folder: Path) -> Content:
     if odd:
         notes.append(f"{odd} images lie in a folder that contradicts their flag `fractured`: the flag counts")
     divided_records = divided(records, shares=SHARES, seed=SEED, stratum=lambda r: r.columns.get("fractured", ""))
-    return Content(divided_records, name=NAME, licence=LICENCE, attribution=ATTRIBUTION, notes=tuple(notes))
+    return Content(divided_records, publication=PUBLICATION, notes=tuple(notes))
 
 
 def _record(row: Row, files: Mapping[str, list[Path]], *, folder: Path) -> Record:
@@ -128,4 +130,5 @@ LAYOUT = Layout(
     looked_for="FracAtlas: dataset.csv with its columns (image_id, fractured, hand, …) beside the folder images",
     matches=matches,
     read=read,
+    publication=PUBLICATION,
 )

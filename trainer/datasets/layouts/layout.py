@@ -21,14 +21,21 @@ SPLIT_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Publication:
+    """What a data set is known by, under which licence, and what that asks to be said."""
+
+    name: str
+    licence: str
+    attribution: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
-    """What a layout found: all records, also of files that are not there. `name` where the data set is known by one."""
+    """What a layout found: all records, also of files that are not there."""
 
     records: list[Record]
-    name: str | None = None
-    licence: str | None = None
-    attribution: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    publication: Publication | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,7 @@ class Layout:
     looked_for: str
     matches: Callable[[Path], bool]
     read: Callable[[Path], Content]
+    publication: Publication | None = None
 
 
 def split_name(text: str) -> str:

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from trainer.datasets.layouts import folder_tree
 from trainer.datasets.layouts.class_words import FRACTURED, NOT_FRACTURED
-from trainer.datasets.layouts.layout import Content, Layout
+from trainer.datasets.layouts.layout import Content, Layout, Publication
 
-NAME = "multiregion"
-LICENCE = "ODC-By 1.0"
-ATTRIBUTION = (
-    "Fracture Multi-Region X-ray Data: Bmadushani Rodrigo, Kaggle (2024), Open Data Commons Attribution License 1.0",
+PUBLICATION = Publication(
+    name="multiregion",
+    licence="ODC-By 1.0",
+    attribution=(
+        "Fracture Multi-Region X-ray Data: Bmadushani Rodrigo, Kaggle (2024), Open Data Commons Attribution License",
+    ),
 )
 
 
@@ -30,7 +32,7 @@ def read(folder: Path) -> Content:
     """Every image of the tree, with `fractured`; the licence is that of the published set."""
     content = folder_tree.read(folder)
     note = "taken for the Kaggle set by its folders' names: for another set its licence does not hold"
-    return replace(content, name=NAME, licence=LICENCE, attribution=ATTRIBUTION, notes=(note, *content.notes))
+    return replace(content, publication=PUBLICATION, notes=(note, *content.notes))
 
 
 LAYOUT = Layout(
@@ -38,4 +40,5 @@ LAYOUT = Layout(
     looked_for='folders train, val and test with "fractured" and "not fractured" (or "unfractured") in each',
     matches=matches,
     read=read,
+    publication=PUBLICATION,
 )

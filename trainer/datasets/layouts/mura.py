@@ -13,12 +13,14 @@ from pathlib import Path
 from core.errors import DataInvalid
 from trainer.datasets.files import folders, list_images
 from trainer.datasets.grouping import divided
-from trainer.datasets.layouts.layout import Content, Layout
+from trainer.datasets.layouts.layout import Content, Layout, Publication
 from trainer.datasets.records import Record
 
-NAME = "mura"
-LICENCE = "Stanford University School of Medicine MURA research use agreement"
-ATTRIBUTION = ("MURA: Rajpurkar, P., et al., arXiv 1712.06957, Stanford ML Group",)
+PUBLICATION = Publication(
+    name="mura",
+    licence="Stanford University School of Medicine MURA research use agreement",
+    attribution=("MURA: Rajpurkar, P., et al., arXiv 1712.06957, Stanford ML Group",),
+)
 REGIONS = ("elbow", "finger", "forearm", "hand", "humerus", "shoulder", "wrist")
 SPLITS = {"train": "train", "valid": "test"}
 IMAGE_LISTS = {"train": "train_image_paths.csv", "valid": "valid_image_paths.csv"}
@@ -55,9 +57,7 @@ def read(folder: Path) -> Content:
     notes += [f"{len(shared)} patients are in both published folders"] if shared else []
     return Content(
         [*drawn, *(record for record in records if record.split == "test")],
-        name=NAME,
-        licence=LICENCE,
-        attribution=ATTRIBUTION,
+        publication=PUBLICATION,
         notes=tuple(notes),
     )
 
@@ -106,4 +106,5 @@ LAYOUT = Layout(
     looked_for="MURA: train and valid with folders XR_<REGION>/patient<n>/study<n>_positive|negative",
     matches=matches,
     read=read,
+    publication=PUBLICATION,
 )

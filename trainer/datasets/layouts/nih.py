@@ -11,14 +11,17 @@ from pathlib import Path
 from core.errors import DataInvalid
 from trainer.datasets.files import entries, list_images, plain
 from trainer.datasets.grouping import divided
-from trainer.datasets.layouts.layout import Content, Layout
+from trainer.datasets.layouts.layout import Content, Layout, Publication
 from trainer.datasets.records import Record
 from trainer.datasets.tables import Row, read_rows
 
-NAME = "nih_chestxray14"
-LICENCE = "public domain of the NIH Clinical Center; use asks for acknowledgement of the NIH and citation of the paper"
-ATTRIBUTION = (
-    "NIH ChestX-ray14, provided by the NIH Clinical Center: Wang, X., et al., ChestX-ray8, CVPR 2017, arXiv 1705.02315",
+PUBLICATION = Publication(
+    name="nih_chestxray14",
+    licence="unrestricted use; acknowledgement of the NIH Clinical Center, its link and citation asked for",
+    attribution=(
+        "NIH ChestX-ray14, provided by the NIH Clinical Center (https://nihcc.app.box.com/v/ChestXray-NIHCC): "
+        "Wang, X., et al., ChestX-ray8, CVPR 2017, arXiv 1705.02315",
+    ),
 )
 LABELS = (
     "atelectasis", "cardiomegaly", "effusion", "infiltration", "mass", "nodule", "pneumonia", "pneumothorax",
@@ -63,7 +66,7 @@ def read(folder: Path) -> Content:
     else:
         records, more = _divided(records, split)
         notes += more
-    return Content(records, name=NAME, licence=LICENCE, attribution=ATTRIBUTION, notes=tuple(notes))
+    return Content(records, publication=PUBLICATION, notes=tuple(notes))
 
 
 def _published_split(folder: Path) -> tuple[dict[str, str], list[str]]:
@@ -127,4 +130,5 @@ LAYOUT = Layout(
     looked_for="NIH ChestX-ray14: Data_Entry_2017.csv",
     matches=lambda folder: table_of(folder) is not None,
     read=read,
+    publication=PUBLICATION,
 )
