@@ -40,6 +40,10 @@ def read(
         folder, split_csv = folder.parent, folder
     if not folder.is_dir():
         raise DataInvalid(f"{folder} is not there, or no folder")
+    if images is not None and not images.is_dir():
+        raise DataInvalid(f"{images} is not there, or no folder")
+    if images is not None and images.samefile(folder):
+        images = None
     if split_csv is not None:
         csv_file = folder / split_csv if (folder / split_csv).is_file() else split_csv
         if not is_split_only(csv_file):

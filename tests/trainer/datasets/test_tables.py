@@ -151,7 +151,10 @@ def test_a_split_laid_over(images, tmp_path):
     trees.write(tmp_path / "MURA-v1.1" / "split.csv", "path,split", *lines[:5])
     assert [record.split for record in read(tmp_path).records] == ["train", "test", "train", "test", "train"]
     with pytest.raises(DataInvalid, match="is for CSV files"):
-        read(tmp_path, images=tmp_path)
+        read(tmp_path, images=tmp_path / "MURA-v1.1")
+    assert read(tmp_path, images=tmp_path).records == read(tmp_path).records
+    with pytest.raises(DataInvalid, match="not there"):
+        read(tmp_path, images=tmp_path / "absent")
     with pytest.raises(DataInvalid, match="lists none of the images"):
         read(tmp_path, split_csv=trees.write(tmp_path / "s.csv", "path,split", "x.png,train"))
 
