@@ -23,7 +23,7 @@ p { margin: .4rem 0; } .soft { color: var(--soft); font-size: .87rem; }
 .tile span { color: var(--soft); font-size: .8rem; display: block; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .87rem; margin: .5rem 0; font-variant-numeric: tabular-nums; }
-th, td { padding: .28rem .6rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
+th, td { padding: .28rem .45rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
 thead th { background: var(--band); white-space: nowrap; } td { white-space: nowrap; }
 td small { color: var(--soft); display: block; font-size: .78rem; }
 .pictures { display: grid; gap: .8rem; align-items: start;
@@ -103,7 +103,10 @@ def value_of(figures: Mapping[str, Any], name: str) -> str:
 def interval_of(figures: Mapping[str, Any], name: str) -> str:
     """A figure's 95 % interval, or nothing."""
     span = figures.get(f"{name}_ci95")
-    return f"{_number(span[0])} to {_number(span[1])}" if span else ""
+    if not span:
+        return ""
+    # A dash between two numbers, one of which has a minus, cannot be read.
+    return f"{_number(span[0])}{' to ' if min(span) < 0 else '–'}{_number(span[1])}"
 
 
 def measured(figures: Mapping[str, Any], name: str) -> str:

@@ -13,7 +13,9 @@ from trainer.evaluation import html
 from trainer.evaluation.gallery import Row
 from trainer.evaluation.titles import CHOICE_FIGURES, FEW, FIGURES, MAIN, MULTI_LABEL, OF_STUDIES, PARTS, SHORT, SMALL
 
-WIDE = {"training"}
+TRAINING = "training"
+# A confusion matrix of more labels takes the whole width.
+LARGE = 8
 UNREADABLE_NAMED = 20
 
 
@@ -159,20 +161,16 @@ def _studies(label: str, figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _curves(page: Page) -> Iterator[str]:
-    shown = {name: png for name, png in page.pictures.items() if name not in WIDE}
+    shown = {name: png for name, png in page.pictures.items() if name != TRAINING}
     if not shown:
         return
-    yield html.heading(2, "Curves")
-    many = len(page.report["findings"]) > FEW
+    wide = {"reliability", "probabilities", "confusion"} if len(page.report["findings"]) > FEW else set()
+    large = (name for name, figures in page.report["regions"].items() if len(figures["labels"]) > LARGE)
+    wide |= {f"confusion_{name}" for name in large}
     pictures = (
-        html.picture(
-            png,
-            kind="png",
-            alt=name.replace("_", " "),
-            wide=many and name in {"reliability", "probabilities", "confusion"},
-        )
-        for name, png in shown.items()
+        html.picture(png, kind="png", alt=name.replace("_", " "), wide=name in wide) for name, png in shown.items()
     )
+    yield html.heading(2, "Curves")
     yield f'<div class="pictures">{"".join(pictures)}</div>'
 
 
@@ -204,9 +202,9 @@ def _choices(regions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _training(page: Page) -> Iterator[str]:
-    if "training" in page.pictures:
+    if TRAINING in page.pictures:
         yield html.heading(2, "Training")
-        png = page.pictures["training"]
+        png = page.pictures[TRAINING]
         yield f'<div class="pictures">{html.picture(png, kind="png", alt="training curves", wide=True)}</div>'
 
 

@@ -109,10 +109,9 @@ def predict_records(
 
 
 def _features(output: EngineOutput) -> NDArray[np.float32]:
-    found: NDArray[np.float32] | None = getattr(output, "features", None)
-    if found is None:
+    if output.features is None:
         raise DataInvalid("this Bundle's graph does not give its features: export it again")
-    return found
+    return output.features
 
 
 def _decoded(bundle: Bundle, records: Sequence[Record]) -> Iterator[Loaded]:
