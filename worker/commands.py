@@ -57,9 +57,11 @@ def replay(
     from uuid import UUID
 
     from core.errors import NotFound
+    from core.logs import configure_logging
     from core.settings import limit_threads
 
     settings = load_settings()
+    configure_logging(settings.model_copy(update={"log_level": "WARNING", "log_json": False}), process="replay")
     # Before numpy is loaded.
     limit_threads(settings.engine_threads)
     from db.session import make_database

@@ -86,6 +86,7 @@ def test_every_place_in_every_batch_is_reproduced(
 
 
 @pytest.mark.keras
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 def test_tensorflow_is_reproduced_too(
     quick: Settings, database: Database, store: S3Store, site: UUID, tmp_path: Path
 ) -> None:
