@@ -167,13 +167,16 @@ class Models:
     def make(self, version_id: UUID, digest: str) -> LoadedModel:
         """Fetch, load and warm beside the current one. Raises BundleInvalid, StoreUnavailable, EngineFailed."""
         started = time.perf_counter()
+        threads = self._settings.engine_threads
         try:
             bundle = self._cache.fetch(digest)
-        except OSError as error:
-            raise EngineFailed("the Bundle's files cannot be kept on this machine") from error
-        threads = self._settings.engine_threads
-        engine = make_engine(self._settings.engine, bundle, threads=threads)
-        engine.warm_up(sorted({1, self._settings.claim_batch}))
+            engine = make_engine(self._settings.engine, bundle, threads=threads)
+            engine.warm_up(sorted({1, self._settings.claim_batch}))
+        except LucencyError:
+            raise
+        except Exception as error:
+            # Whatever is wrong with it, or with this machine's disk or memory, the worker goes on with what it has.
+            raise EngineFailed("the Bundle cannot be loaded") from error
         log.info(
             "model_loaded",
             digest=digest,
