@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 # In the order in which they happen; JSON objects have none.
-PHASES = ("queued", "wait", "fetch", "decode", "preprocess", "infer", "explain", "store", "total")
+PHASES = ("queued", "wait", "fetch", "decode", "preprocess", "infer", "stability", "explain", "store", "total")
 
 
 def show(*things: RenderableType) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 import onnxruntime
@@ -65,9 +66,20 @@ class OnnxEngine:
             self.run(np.zeros((count, self._size, self._size, 1), dtype=np.uint8))
 
 
+@lru_cache(maxsize=1)
+def _share_arena() -> None:
+    """One arena for all sessions of this process, which run one at a time: each would keep the largest batch it saw."""
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    onnxruntime.create_and_register_allocator(memory, None)
+
+
 def session_options(*, threads: int) -> onnxruntime.SessionOptions:
-    """Options of a session that shares its cores with other processes."""
+    """Options of a session that shares its cores with other processes, and its memory with others of this one."""
+    _share_arena()
     options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.use_env_allocators", "1")
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL

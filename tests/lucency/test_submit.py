@@ -129,6 +129,58 @@ def test_exit_status_of_two_files(server: Recorded, tmp_path: Path, answers: lis
     assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == [str(file) for file in files]
 
 
+def finding(label: str, **fields: object) -> dict[str, object]:
+    made = {"label": label, "probability": 0.7, "threshold": 0.5, "decision": "positive", "regions_of_interest": []}
+    return made | {"explanation": None, "three_way": None, "stability": None} | fields
+
+
+def test_a_result_says_what_was_referred_and_why(server: Recorded, tmp_path: Path) -> None:
+    three_way = {"decision": "refer", "coverage": 0.9, "lower": 0.1, "upper": 0.8}
+    result = {
+        "job_id": "j1",
+        "model_version": {"name": "net", "version": "1"},
+        "engine": "onnxruntime",
+        "findings": [finding("fracture", three_way=three_way, stability=0.75), finding("other")],
+        "region": {"label": "hand", "probability": 0.4, "probabilities": {"hand": 0.4}},
+        "routing": {"specialist": "hand", "probability": 0.4, "referred": True},
+        "sanity": {"accepted": False, "flags": [{"code": "blurred", "score": 1.5, "limit": 1.25}]},
+        "timings_ms": {"infer": 1.0, "stability": 2.0},
+    }
+    file = tmp_path / "a.png"
+    file.write_bytes(b"x")
+    server.answers = [(202, {}, job()), (200, {}, job("succeeded")), (200, {}, result)]
+    done = CliRunner().invoke(app, ["submit", str(file), "--url", url(server), "--wait", "--stability"])
+    assert done.exit_code == 0, done.output
+    assert b'name="stability"\r\n\r\ntrue' in server.requests[0][3]
+    for words in (
+        "refer (90%)",
+        "0.750",
+        "input not accepted: blurred (1.5 > 1.25)",
+        "region: hand (0.400)",
+        "judged by the specialist of hand, too unsure",
+    ):
+        assert words in done.stdout
+
+
+def test_a_result_without_region(server: Recorded, tmp_path: Path) -> None:
+    result = {
+        "job_id": "j1",
+        "model_version": {"name": "net", "version": "1"},
+        "engine": "onnxruntime",
+        "findings": [finding("abnormal")],
+        "region": {"label": None, "probability": None, "probabilities": {}},
+        "timings_ms": {"infer": 1.0},
+    }
+    file = tmp_path / "a.png"
+    file.write_bytes(b"x")
+    server.answers = [(202, {}, job()), (200, {}, job("succeeded")), (200, {}, result)]
+    done = CliRunner().invoke(app, ["submit", str(file), "--url", url(server), "--wait"])
+    assert done.exit_code == 0, done.output
+    assert "abnormal" in done.stdout
+    assert "region: " not in done.stdout
+    assert "stability" not in done.stdout + str(server.requests[0][3])
+
+
 def test_a_missing_file_is_its_own_failure_only(server: Recorded, tmp_path: Path) -> None:
     there = tmp_path / "there.png"
     there.write_bytes(b"x")
