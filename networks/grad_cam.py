@@ -21,7 +21,8 @@ import numpy as np
 from keras import ops
 
 from networks.bundle import Marginal
-from networks.classifier import FEATURES, POOLED, HeadSpec, RadiographClassifier
+from networks.classifier import FEATURES, POOLED, TOP, HeadSpec, RadiographClassifier
+from networks.neck import PeakPooling
 
 # Added to a logit, it leaves nothing of it in a softmax, and is exact in float32.
 NOTHING = -1e9
@@ -44,21 +45,25 @@ class ExplainedClassifier(keras.Model):  # type: ignore[misc] # Keras ships no t
         marginals: Sequence[Marginal] = (),
     ) -> None:
         super().__init__(name="explained_classifier")
+        top = FEATURES if classifier.neck is None else TOP
         self.trunk = keras.Model(
-            classifier.inputs[0], [classifier.get_layer(FEATURES).output, classifier.get_layer(POOLED).output]
+            classifier.inputs[0], [classifier.get_layer(name).output for name in (FEATURES, top, POOLED)]
         )
         self.chains = [(head, classifier.head_chain(head.name)) for head in classifier.heads]
         self.temperatures = dict(temperatures)
         self.marginals = tuple(marginals)
 
     def call(self, image: Any) -> dict[str, Any]:
-        features, pooled = self.trunk(image, training=False)
-        features = ops.cast(features, "float32")
+        features, top, pooled = self.trunk(image, training=False)
+        features, top = ops.cast(features, "float32"), ops.cast(top, "float32")
         outputs, maps = {}, {}
         for head, chain in self.chains:
-            logits, gradient = logits_and_gradient(chain, pooled)
+            if head.peaks:
+                logits, maps[head.name] = peak_logits_and_maps(chain, features)
+            else:
+                logits, gradient = logits_and_gradient(chain, pooled)
+                maps[head.name] = _enlarged(unrectified_maps(top, gradient), top, features)
             outputs[head.name] = logits / self.temperatures.get(head.name, 1.0)
-            maps[head.name] = unrectified_maps(features, gradient)
         probabilities = [_probabilities(head.kind, outputs[head.name]) for head, _ in self.chains]
         activations = [maps[head.name] for head, _ in self.chains]
         for marginal in self.marginals:
@@ -93,6 +98,36 @@ def unrectified_maps(features: Any, gradient: Any) -> Any:
     else:
         maps = ops.matmul(gradient, ops.transpose(flat, (0, 2, 1)))
     return maps / float(rows * columns)
+
+
+def peak_logits_and_maps(chain: list[keras.layers.Layer], features: Any) -> tuple[Any, Any]:
+    """A peaking head's logits (n, L) and its Grad-CAM before ReLU (n, L, gh·gw), from the neck's (n, gh, gw, K) features.
+
+    ∂y/∂A = p·w with w the linear map's weights of a label and p the softmax over the places; p sums to 1, so that the
+    spatial mean α is w / Z, and Σ α_k A_k is the evidence itself divided by Z.
+    """
+    tensor, maps = features, None
+    for layer in chain[:-1]:
+        if isinstance(layer, keras.layers.Dropout):
+            continue
+        if isinstance(layer, PeakPooling):
+            _, rows, columns, labels = tensor.shape
+            maps = ops.transpose(ops.reshape(tensor, (-1, rows * columns, labels)), (0, 2, 1)) / float(rows * columns)
+        elif not isinstance(layer, keras.layers.Dense) or keras.activations.serialize(layer.activation) != "linear":
+            raise TypeError(f"a peaking head has a linear map alone, not {layer.name} ({type(layer).__name__})")
+        tensor = layer(tensor)
+    return tensor, maps
+
+
+def _enlarged(maps: Any, top: Any, features: Any) -> Any:
+    """(n, L, th·tw) maps of the backbone's grid on the neck's, each cell repeated."""
+    (rows, columns), (want_rows, want_columns) = top.shape[1:3], features.shape[1:3]
+    if (rows, columns) == (want_rows, want_columns):
+        return maps
+    grid = ops.reshape(maps, (-1, maps.shape[1], rows, columns))
+    grid = ops.repeat(grid, -(-want_rows // rows), axis=2)[:, :, :want_rows]
+    grid = ops.repeat(grid, -(-want_columns // columns), axis=3)[:, :, :, :want_columns]
+    return ops.reshape(grid, (-1, maps.shape[1], want_rows * want_columns))
 
 
 def _probabilities(kind: str, logits: Any) -> Any:
