@@ -101,7 +101,7 @@ def unrectified_maps(features: Any, gradient: Any) -> Any:
 
 
 def peak_logits_and_maps(chain: list[keras.layers.Layer], features: Any) -> tuple[Any, Any]:
-    """A peaking head's logits (n, L) and its Grad-CAM before ReLU (n, L, gh·gw), from the neck's (n, gh, gw, K) features.
+    """From the neck's (n, gh, gw, K) features a peaking head's logits (n, L) and Grad-CAM before ReLU (n, L, gh·gw).
 
     ∂y/∂A = p·w with w the linear map's weights of a label and p the softmax over the places; p sums to 1, so that the
     spatial mean α is w / Z, and Σ α_k A_k is the evidence itself divided by Z.

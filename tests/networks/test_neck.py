@@ -1,0 +1,123 @@
+"""The neck and heads that peak: their grid, their Grad-CAM, and what survives a save."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from core.vocabulary import EngineName
+from networks.bundle import Bundle
+from networks.classifier import FEATURES, TOP, HeadSpec, NeckSpec, RadiographClassifier
+from networks.engines import make_engine
+from networks.export import write_bundle
+from networks.neck import PeakPooling
+
+pytestmark = [
+    pytest.mark.keras,
+    # tf2onnx and Keras' saving, of NumPy and of themselves.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
+]
+
+FRACTURE = HeadSpec("fracture", "sigmoid", ("fracture", "dislocation"), peaks=True, dropout=0.1)
+REGION = HeadSpec("region", "softmax", ("hand", "leg", "hip"), hidden=(8,))
+
+
+def necked(size: int = 72) -> RadiographClassifier:
+    keras.utils.set_random_seed(3)
+    neck = NeckSpec(layers=("tiny0_relu", "tiny1_relu"), channels=6)
+    return RadiographClassifier(backbone="tiny", size=size, heads=(FRACTURE, REGION), neck=neck)
+
+
+def images(count: int, *, size: int = 72) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 1), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    fields = {
+        "name": "necked",
+        "version": "1",
+        "created": "2026-01-01T00:00:00Z",
+        "heads": [
+            {"name": "fracture", "kind": "sigmoid", "labels": FRACTURE.labels, "temperature": 1.5},
+            {"name": "region", "kind": "softmax", "labels": REGION.labels},
+        ],
+        "thresholds": {label: {"value": 0.5} for label in FRACTURE.labels},
+        "preprocessing": {"size": 72},
+    }
+    return write_bundle(tmp_path_factory.mktemp("necked") / "bundle", necked(), fields=fields, model_card="x")
+
+
+@pytest.mark.parametrize("size", [64, 72, 68])
+def test_the_grid_is_the_finest_levels(size: int) -> None:
+    classifier = necked(size)
+    assert classifier.get_layer(FEATURES).output.shape[1:] == (-(-size // 2), -(-size // 2), 6)
+    assert classifier.get_layer(TOP).output.shape[1] == -(-size // 8)
+
+
+def test_one_strong_place_is_enough() -> None:
+    pooling = PeakPooling()
+    evidence = np.zeros((2, 5, 5, 1), dtype=np.float32)
+    evidence[1, 3, 2, 0] = 12.0
+    without, with_one = np.asarray(keras.ops.sigmoid(pooling(evidence)))[:, 0]
+    assert without == pytest.approx(1 / (1 + np.exp(2.0)), abs=1e-5)
+    assert with_one > 0.99
+
+
+def test_class_activations_are_grad_cam_of_the_gradient_tape(bundle: Bundle) -> None:
+    """Each label against ReLU(Σ α A) with α from TensorFlow's own gradient, on the features that the head sees."""
+    classifier, batch = necked(), images(2)
+    classifier.set_weights(keras.models.load_model(bundle.file("model.keras"), compile=False).get_weights())
+    given = make_engine(EngineName.ONNXRUNTIME, bundle).run(batch).class_activations
+    trunk = keras.Model(classifier.inputs[0], [classifier.get_layer(FEATURES).output, classifier.get_layer(TOP).output])
+    fine, top = trunk(batch, training=False)
+    for index, label in enumerate(FRACTURE.labels):
+        expected = _grad_cam(fine, classifier.head_chain("fracture")[:-1], index)
+        np.testing.assert_allclose(
+            given[:, index], expected, rtol=0, atol=1e-5 * max(1e-9, expected.max()), err_msg=label
+        )
+    pool = keras.layers.GlobalAveragePooling2D()
+    for index in range(len(REGION.labels)):
+        coarse = _grad_cam(top, [pool, *classifier.head_chain("region")[:-1]], index)
+        repeated = coarse.repeat(4, axis=1).repeat(4, axis=2)
+        np.testing.assert_allclose(given[:, 2 + index], repeated, rtol=0, atol=1e-5 * max(1e-9, coarse.max()))
+
+
+def _grad_cam(features: tf.Tensor, chain: list[keras.layers.Layer], index: int) -> NDArray[np.float32]:
+    with tf.GradientTape() as tape:
+        tape.watch(features)
+        tensor = features
+        for layer in chain:
+            tensor = layer(tensor, training=False) if isinstance(layer, keras.layers.Dropout) else layer(tensor)
+        chosen = tensor[:, index]
+    weights = tf.reduce_mean(tape.gradient(chosen, features), axis=(1, 2))
+    result: NDArray[np.float32] = tf.nn.relu(tf.einsum("nhwk,nk->nhw", features, weights)).numpy()
+    return result
+
+
+def test_both_engines_agree(bundle: Bundle) -> None:
+    batch = images(3)
+    graph, keras_model = (make_engine(name, bundle).run(batch) for name in EngineName)
+    np.testing.assert_allclose(graph.probabilities, keras_model.probabilities, atol=1e-5)
+    assert graph.class_activations.shape == (3, 5, 36, 36)
+    np.testing.assert_allclose(graph.class_activations, keras_model.class_activations, atol=1e-6)
+
+
+def test_a_peaking_head_needs_a_neck() -> None:
+    with pytest.raises(ValueError, match="needs a neck"):
+        RadiographClassifier(backbone="tiny", size=64, heads=(FRACTURE,))
+
+
+def test_there_is_no_model_of_heads_alone_behind_a_neck(tmp_path: Path) -> None:
+    classifier = necked()
+    with pytest.raises(ValueError, match="pooled features"):
+        classifier.head_model()
+    classifier.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras", compile=False)
+    for name, value in classifier(images(2)).items():
+        np.testing.assert_allclose(again(images(2))[name], value, atol=1e-6)
