@@ -17,7 +17,8 @@ SIDE = 224
 def load_weights(classifier: RadiographClassifier, file: Path) -> int:
     """Copy the backbone weights of `file` into `classifier`; the number of layers that took some.
 
-    A saved Keras model (.keras), or the weights alone (.weights.h5, .h5) as Keras or keras.applications write them.
+    A saved Keras model (.keras; of a classifier of ours the backbone's layers), or the weights alone (.weights.h5, .h5)
+    as Keras or keras.applications write them.
     Raises DataInvalid where the file cannot be read, or one of its layers with weights has no counterpart.
     """
     source = _from_hdf5(classifier.backbone_name, file) if file.suffix in HDF5 else _saved_model(file)
@@ -71,10 +72,11 @@ def _alone(base: Backbone) -> keras.Model:
 
 def _copy(source: keras.Model, classifier: keras.Model, *, origin: str) -> int:
     targets = {layer.name: layer for layer in classifier.layers}
+    heads = source.head_names() if isinstance(source, RadiographClassifier) else set()
     copied = 0
     for layer in source.layers:
         # A Normalization holds the pixel statistics, which our pixel scaling applies itself.
-        if not layer.weights or isinstance(layer, keras.layers.Normalization):
+        if not layer.weights or layer.name in heads or isinstance(layer, keras.layers.Normalization):
             continue
         target = targets.get(layer.name)
         if target is None or [w.shape for w in target.weights] != [w.shape for w in layer.weights]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from core.errors import DataInvalid, LucencyError
 from imaging.decode import decode
-from networks.preprocessing import Preprocessing
+from networks.preprocessing import Preprocessing, Window
 from trainer.content import content_hashes, locked
 from trainer.datasets import Record
 
@@ -59,6 +59,12 @@ def load_image(record: Record, preprocessing: Preprocessing) -> NDArray[np.uint8
     except OSError:
         return Unreadable(record.name, MISSING)
     return Unreadable(record.name, image) if isinstance(image, str) else image
+
+
+def window_of(record: Record, preprocessing: Preprocessing) -> Window:
+    """The window that a readable record's radiograph covers in its preprocessed image. Raises what decoding raises."""
+    pixels = decode(record.file.read_bytes(), longest_side=preprocessing.source_longest_side).pixels
+    return preprocessing.apply(pixels)[1]
 
 
 def image_of(data: bytes, preprocessing: Preprocessing) -> NDArray[np.uint8] | str:

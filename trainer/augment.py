@@ -16,7 +16,7 @@ def augment(
     size = image.shape[0]
     warped = cv2.warpAffine(
         np.ascontiguousarray(image[:, :, 0]),
-        _matrix(spec, size=size, random=random),
+        warp_matrix(spec, size=size, random=random),
         (size, size),
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
@@ -31,8 +31,11 @@ def augment(
     return changed[:, :, None]
 
 
-def _matrix(spec: Augmentation, *, size: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """(2, 3): flips, rotation and zoom about the centre, then a shift, then each side's own crop or pad."""
+def warp_matrix(spec: Augmentation, *, size: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """(2, 3): flips, rotation and zoom about the centre, then a shift, then each side's own crop or pad.
+
+    It is the first thing that `augment` draws: the same generator gives the warp of the same image.
+    """
     angle = np.deg2rad(random.uniform(-spec.rotation, spec.rotation))
     zoom = 1 + random.uniform(-spec.zoom, spec.zoom)
     flip = np.diag(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.augment import augment
-from trainer.objective import Targets, Weights, targets_and_weights
+from trainer.augment import augment, warp_matrix
+from trainer.boxes import coverage, warped
+from trainer.objective import Targets, Weights, evidence_name, targets_and_weights
 from trainer.recipe import Augmentation, HeadRecipe
 
 
@@ -40,6 +42,34 @@ class ImageInputs:
             for row in rows
         ]
         return np.stack(images)
+
+
+class Placements:
+    """Where the evidence of a head's first label is to lie: boxes in input pixels, moved as their images are."""
+
+    def __init__(
+        self,
+        boxes: Sequence[NDArray[np.float64]],
+        *,
+        head: HeadRecipe,
+        augmentation: Augmentation,
+        size: int,
+        grid: tuple[int, int],
+    ) -> None:
+        self.name = evidence_name(head.name)
+        self._boxes, self._labels, self._augmentation = boxes, len(head.labels), augmentation
+        self._size, self._grid = size, grid
+
+    def take(self, rows: NDArray[np.int64], *, epoch: int, seed: int) -> NDArray[np.float32]:
+        """(n, gh, gw, labels) of these rows in this epoch: `coverage` of the first label, 0 where there is no box."""
+        result = np.zeros((len(rows), *self._grid, self._labels), dtype=np.float32)
+        for position, row in enumerate(rows):
+            if len(self._boxes[row]):
+                random = np.random.default_rng((seed, epoch, int(row)))
+                matrix = warp_matrix(self._augmentation, size=self._size, random=random)
+                moved = warped(self._boxes[row], matrix)
+                result[position, :, :, 0] = coverage(moved, size=self._size, grid=self._grid)
+        return result
 
 
 class FeatureInputs:
@@ -71,9 +101,11 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no typ
         batch_size: int,
         seed: int,
         epoch: int,
+        placements: Sequence[Placements] = (),
     ) -> None:
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=4)
         self._inputs, self._targets, self._heads, self._weights = inputs, targets, heads, weights
+        self._placements = tuple(placements)
         self._batch_size, self._seed, self._epoch = batch_size, seed, epoch
         self._count = len(next(iter(targets.values())))
         self._made, self._seconds = 0, 0.0
@@ -87,7 +119,11 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no typ
         rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         inputs = self._inputs.take(rows, epoch=self._epoch, seed=self._seed)
         truth = {name: value[rows] for name, value in self._targets.items()}
-        made = inputs, *targets_and_weights(truth, self._heads, self._weights)
+        targets, weights = targets_and_weights(truth, self._heads, self._weights)
+        for placement in self._placements:
+            targets[placement.name] = placement.take(rows, epoch=self._epoch, seed=self._seed)
+            weights[placement.name] = np.ones(len(rows), dtype=np.float32)
+        made = inputs, targets, weights
         self._made, self._seconds = self._made + len(rows), self._seconds + time.perf_counter() - began
         return made
 

@@ -23,17 +23,18 @@ from trainer.objective import Targets
 from trainer.phases import Phase
 from trainer.progress import Display, Step
 from trainer.recipe import Recipe
-from trainer.schedule import is_over, learning_rate
+from trainer.schedule import averaged_weights, is_over, learning_rate
 
 PREDICT_BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A split's images and, by head, their truth."""
+    """A split's images, by head their truth, and the boxes (k, 4) drawn in each, in pixels of the input."""
 
     images: Images
     targets: Targets
+    boxes: list[NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,10 @@ class Run:
     deadline: float | None
     display: Display
     events: EventFile
+
+    def computes_once(self, phase: Phase) -> bool:
+        """Whether the phase trains on pooled features that stand still, and so starts over rather than is resumed."""
+        return phase.heads_only and self.recipe.neck is None
 
     def out_of_time(self) -> bool:
         """Whether the deadline has passed."""
@@ -109,7 +114,7 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no
         self._began = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if not self._phase.heads_only and self._run.out_of_time():
+        if not self._run.computes_once(self._phase) and self._run.out_of_time():
             self._cut, self.model.stop_training = True, True
         scores = scores_of(self._state, self._phase)
         self._run.display.step(
@@ -134,14 +139,15 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no
             raise TrainingFailed(f"{phase.name} {epoch + 1}: the loss is not finite; lower the learning rate")
         rate = self._rate(len(self._batches))
         used = {"learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))}
-        parts = score(run.recipe, run.validation.targets, predict(self.model, self._validation))
-        seconds = time.monotonic() - self._began
-        self._keep_best(epoch, parts["score"])
+        with averaged_weights(self.model):
+            parts = score(run.recipe, run.validation.targets, predict(self.model, self._validation))
+            seconds = time.monotonic() - self._began
+            self._keep_best(epoch, parts["score"])
         entry = {"phase": phase.name, "epoch": epoch + 1, "seconds": round(seconds, 1), **parts, **used}
         state.history.append({**entry, **{k: round(float(v), 5) for k, v in (logs or {}).items()}})
         state.epoch, state.seconds = epoch + 1, state.seconds + seconds
         self._prepare_next()
-        if not phase.heads_only:
+        if not run.computes_once(phase):
             name = f"checkpoint-{state.phase}-{state.epoch}.npz"
             save_checkpoint(run.folder, name, self.model)
             state.checkpoint = name

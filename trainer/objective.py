@@ -43,9 +43,34 @@ class PerLabel(keras.losses.Loss):  # type: ignore[misc] # Keras ships no types
         return ops.binary_crossentropy(y_true * (1.0 - smoothing) + 0.5 * smoothing, y_pred)
 
 
+class PlacedEvidence(keras.losses.Loss):  # type: ignore[misc] # Keras ships no types
+    """Cross-entropy of the softmax over the places of a label's evidence (n, gh, gw, L) against where it is to lie: a
+    target that sums to 1 over the places, or is 0 where nobody drew a box. (n,), summed over the labels.
+    """
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        _, rows, columns, labels = y_pred.shape
+        evidence = ops.log_softmax(ops.reshape(y_pred, (-1, rows * columns, labels)), axis=1)
+        return -ops.sum(ops.reshape(y_true, (-1, rows * columns, labels)) * evidence, axis=(1, 2))
+
+
 def losses(recipe: Recipe, phase: Phase) -> dict[str, keras.losses.Loss]:
-    """{head: loss} of this phase, on the heads' probabilities and the targets of `targets_and_weights`."""
-    return {head.name: _loss(head, phase.loss.get(head.name, head.loss)) for head in recipe.heads}
+    """{head: loss} of this phase, on the heads' probabilities and the targets of `targets_and_weights`; and, under its
+    `evidence_name`, the loss of the evidence of each head that is to lie in boxes.
+    """
+    own = {head.name: _loss(head, phase.loss.get(head.name, head.loss)) for head in recipe.heads}
+    return own | {evidence_name(head.name): PlacedEvidence() for head in recipe.heads if head.placement}
+
+
+def loss_weights(recipe: Recipe) -> dict[str, float]:
+    """How much each of the `losses` counts."""
+    own = {head.name: head.loss_weight for head in recipe.heads}
+    return own | {evidence_name(head.name): head.placement for head in recipe.heads if head.placement}
+
+
+def evidence_name(head: str) -> str:
+    """The name of a peaking head's evidence among a model's outputs."""
+    return f"{head}_evidence"
 
 
 def _loss(head: HeadRecipe, loss: Loss) -> keras.losses.Loss:

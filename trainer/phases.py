@@ -85,6 +85,9 @@ class Phase(Part):
     the plain image and `copies` augmented ones; `all` every layer; `{start: LAYER}` and `{last: FRACTION}` a part of
     the backbone, on augmented images. The backbone's BatchNormalization layers learn only where `batch_normalisation`
     says so. `loss` replaces a head's own in this phase.
+
+    With a neck nothing is computed once, and `copies` mean nothing: its features are not the pooled ones. `averaging`
+    is the momentum, per batch, of a moving average of the weights, which is what is scored and kept.
     """
 
     name: str
@@ -96,6 +99,7 @@ class Phase(Part):
     schedule: Literal["cosine", "constant"] = "cosine"
     weight_decay: NotNegative = 0.0
     warmup: Share = 0.0
+    averaging: Share = 0.0
     copies: Annotated[int, Field(ge=0)] = 0
     batch_normalisation: bool = False
     augmentation: Augmentation = Augmentation()
@@ -118,5 +122,5 @@ class Phase(Part):
 
     @property
     def heads_only(self) -> bool:
-        """Whether the backbone stands still, so that its features are computed once."""
+        """Whether the backbone stands still."""
         return self.trainable == "heads"

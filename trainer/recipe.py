@@ -12,18 +12,22 @@ from pydantic import Field, ValidationError, model_validator
 from core.errors import RecipeInvalid
 from networks.bundle import Label
 from networks.preprocessing import Preprocessing
-from trainer.phases import Augmentation, Count, Loss, Part, Phase, Positive, Share
+from trainer.phases import Augmentation, Count, Loss, NotNegative, Part, Phase, Positive, Share
 
 __all__ = ["Augmentation", "Recipe", "load_recipe", "training_part"]
 
 # What only the export reads.
 AFTER_TRAINING = {"version", "operating", "refit", "limits", "options"}
 # Of a data source, what changes which images are seen.
-SELECTING = {"folder", "layout", "split", "where", "balance", "at_most"}
+SELECTING = {"folder", "layout", "split", "where", "balance", "at_most", "splits", "repeat", "boxes"}
 
 
 class HeadRecipe(Part):
-    """A head and where its truth stands: `sigmoid` has one 0/1 column a label, `softmax` one column of label names."""
+    """A head and where its truth stands: `sigmoid` has one 0/1 column a label, `softmax` one column of label names.
+
+    A head that `peaks` reads its labels off the places of a neck's features. `placement` weighs a second loss beside
+    its own: where a source has boxes, the evidence of the first label is to lie in them.
+    """
 
     name: Label
     kind: Literal["sigmoid", "softmax"]
@@ -34,12 +38,27 @@ class HeadRecipe(Part):
     batch_normalisation: bool = False
     hidden: tuple[Count, ...] = ()
     dropout: Share = 0.0
+    peaks: bool = False
+    placement: NotNegative = 0.0
 
     @model_validator(mode="after")
     def _columns_fit(self) -> Self:
+        if self.peaks and (self.batch_normalisation or self.hidden):
+            raise ValueError("a head that peaks has one linear layer")
+        if self.placement and not self.peaks:
+            raise ValueError("`placement` belongs to a head that peaks")
         if len(self.columns) != (len(self.labels) if self.kind == "sigmoid" else 1):
             raise ValueError("a sigmoid head has one column a label, a softmax head one column")
         return self
+
+
+class NeckRecipe(Part):
+    """Finer features for heads that peak: the grid of the first of the backbone's `layers`, named from fine to coarse,
+    each half as large as the one before (`networks.neck`).
+    """
+
+    layers: Annotated[tuple[str, ...], Field(min_length=1)]
+    channels: Count
 
 
 class MarginalRecipe(Part):
@@ -55,7 +74,8 @@ class Source(Part):
     """A data set: `folder` below the data setting, its `layout` (recognised where none is named), `split` a CSV in it.
 
     `where` keeps the records whose column holds one of the values; `balance` names a 0/1 column of which both values
-    are kept equally often in each split; `at_most` so many records of each split, spread over the whole.
+    are kept equally often in each split; `at_most` so many records of each split, spread over the whole. Only the
+    `splits` named are used, and the training one `repeat` times over. `boxes` is a folder of YOLO label files.
     `attribution` is what the licence asks to be said.
     """
 
@@ -68,6 +88,9 @@ class Source(Part):
     where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     balance: str | None = None
     at_most: Count | None = None
+    splits: Annotated[tuple[Literal["train", "val", "test"], ...], Field(min_length=1)] = ("train", "val", "test")
+    repeat: Count = 1
+    boxes: str | None = None
 
 
 class DataRecipe(Part):
@@ -164,6 +187,7 @@ class Recipe(Part):
     backbone: str
     weights: str | None = None
     preprocessing: Preprocessing
+    neck: NeckRecipe | None = None
     heads: Annotated[tuple[HeadRecipe, ...], Field(min_length=1)]
     marginals: tuple[MarginalRecipe, ...] = ()
     hierarchy: Hierarchy | None = None
@@ -194,6 +218,14 @@ class Recipe(Part):
         plain = {head.name for head in self.heads if head.kind == "softmax" and not head.hidden}
         if not set(self.refit) <= {head.name for head in self.heads if not head.batch_normalisation} & plain:
             raise ValueError("`refit` may name softmax heads of one layer only")
+        return self
+
+    @model_validator(mode="after")
+    def _peaks_have_a_neck(self) -> Self:
+        if self.neck is None and any(head.peaks for head in self.heads):
+            raise ValueError("a head that peaks needs a `neck`")
+        if any(head.placement for head in self.heads) and not any(source.boxes for source in self.data.sources):
+            raise ValueError("`placement` needs a source with `boxes`")
         return self
 
     @model_validator(mode="after")

@@ -6,7 +6,9 @@ as one that never stopped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -31,7 +33,7 @@ def set_trainable(classifier: RadiographClassifier, phase: Phase) -> None:
 
 
 def backbone_layers(classifier: RadiographClassifier) -> list[keras.layers.Layer]:
-    """The layers between the scaled pixels and the features, in the order of the graph."""
+    """The layers between the scaled pixels and the features, in the order of the graph; without those of a neck."""
     names = [layer.name for layer in classifier.layers]
     heads = classifier.head_names()
     inner = classifier.layers[: names.index(FEATURES)]
@@ -58,9 +60,27 @@ def _start(backbone: Sequence[keras.layers.Layer], phase: Phase) -> int:
 def make_optimizer(phase: Phase, *, steps: int, scores: Sequence[float]) -> keras.optimizers.Optimizer:
     """The phase's optimizer for epochs of `steps` batches, at the rate that its `scores` so far leave."""
     rate: Any = learning_rate(phase, scores) if phase.schedule == "constant" else _cosine(phase, steps=steps)
+    averaging = {"use_ema": phase.averaging > 0, "ema_momentum": phase.averaging}
     if phase.optimizer == "adam":
-        return keras.optimizers.Adam(learning_rate=rate)
-    return keras.optimizers.AdamW(learning_rate=rate, weight_decay=phase.weight_decay)
+        return keras.optimizers.Adam(learning_rate=rate, **averaging)
+    return keras.optimizers.AdamW(learning_rate=rate, weight_decay=phase.weight_decay, **averaging)
+
+
+@contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Inside, the weights are their moving average, where the optimizer keeps one."""
+    if not model.optimizer.use_ema:
+        yield
+        return
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+    swap.set_model(model)
+    # It exchanges the two at an epoch's end and back at the next one's start, but not at the end of the last.
+    swap.set_params({"epochs": math.inf})
+    swap.on_epoch_end(0)
+    try:
+        yield
+    finally:
+        swap.on_epoch_begin(1)
 
 
 def _cosine(phase: Phase, *, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:

@@ -37,6 +37,14 @@ def read_source(source: Source, folder: Path) -> DataSet:
     return read(folder, layout=source.layout, split_csv=None if source.split is None else Path(source.split))
 
 
+def repeated(records: Sequence[Record], recipe: DataRecipe, data: Path) -> list[Record]:
+    """The records, and behind them those of each source as often again as it says."""
+    result = list(records)
+    for source, folder in zip(recipe.sources, folders_of(recipe, data), strict=True):
+        result += (source.repeat - 1) * [record for record in records if record.file.is_relative_to(folder)]
+    return result
+
+
 def _selected(data_set: DataSet, source: Source, *, seed: int) -> DataSet:
     records = [record for record in data_set.records if _wanted(record, source)]
     if not records:
@@ -56,6 +64,8 @@ def _selected(data_set: DataSet, source: Source, *, seed: int) -> DataSet:
 
 
 def _wanted(record: Record, source: Source) -> bool:
+    if record.split is not None and record.split not in source.splits:
+        return False
     return all(record.columns.get(column, "").strip().lower() in values for column, values in source.where.items())
 
 

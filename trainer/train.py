@@ -13,20 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DataInvalid, TrainingFailed
-from networks.classifier import RANDOM_SEED, HeadSpec, RadiographClassifier
+from networks.classifier import FEATURES, RANDOM_SEED, HeadSpec, NeckSpec, RadiographClassifier
 from networks.pretrained import download_weights, load_weights
-from trainer.arrays import load_images
-from trainer.batches import Batches, FeatureInputs, ImageInputs, Inputs
+from trainer.arrays import load_images, window_of
+from trainer.batches import Batches, FeatureInputs, ImageInputs, Inputs, Placements
+from trainer.boxes import Box, boxes_of, on_input
 from trainer.checkpoint import STATE, RunState, load_best, load_checkpoint, read_state, write_state
 from trainer.datasets import UNKNOWN, Record, of_split, truth
 from trainer.epochs import PREDICT_BATCH, EpochEnd, Run, Split, predict, score, scores_of
 from trainer.events import EventFile
-from trainer.objective import class_weights, losses
+from trainer.objective import class_weights, evidence_name, loss_weights, losses
 from trainer.phases import Phase
 from trainer.progress import Display
 from trainer.recipe import HeadRecipe, Recipe, training_part
 from trainer.schedule import is_over, make_optimizer, set_trainable
-from trainer.sources import read_records
+from trainer.sources import folders_of, read_records, repeated
 from trainer.throughput import measure_pipeline
 
 __all__ = ["PREDICT_BATCH", "Run", "Split", "build_classifier", "load_split", "predict", "score", "train"]
@@ -62,7 +63,8 @@ def train(
     for note in notes:
         display.line(note)
     cache = folder.parent / "arrays"
-    splits = [_load(recipe, of_split(records, name), split=name, cache=cache) for name in ("train", "val")]
+    chosen = {"train": repeated(of_split(records, "train"), recipe.data, data), "val": of_split(records, "val")}
+    splits = [_load(recipe, part, split=name, data=data, cache=cache) for name, part in chosen.items()]
     _require_truth(recipe, splits[0])
     state.train_images = len(splits[0].images.records)
     if not resume:
@@ -108,19 +110,21 @@ def build_classifier(recipe: Recipe) -> RadiographClassifier:
             batch_normalisation=head.batch_normalisation,
             hidden=head.hidden,
             dropout=head.dropout,
+            peaks=head.peaks,
         )
         for head in recipe.heads
     ]
-    return RadiographClassifier(backbone=recipe.backbone, size=recipe.preprocessing.size, heads=heads)
+    neck = None if recipe.neck is None else NeckSpec(layers=recipe.neck.layers, channels=recipe.neck.channels)
+    return RadiographClassifier(backbone=recipe.backbone, size=recipe.preprocessing.size, heads=heads, neck=neck)
 
 
 def load_split(recipe: Recipe, *, data: Path, split: str, cache: Path) -> Split:
     """One split of the recipe's data. Raises DataInvalid where it has no readable image."""
     records, _ = read_records(recipe, data)
-    return _load(recipe, of_split(records, split), split=split, cache=cache)
+    return _load(recipe, of_split(records, split), split=split, data=data, cache=cache)
 
 
-def _load(recipe: Recipe, records: Sequence[Record], *, split: str, cache: Path) -> Split:
+def _load(recipe: Recipe, records: Sequence[Record], *, split: str, data: Path, cache: Path) -> Split:
     images = load_images(records, recipe.preprocessing, cache=cache)
     if not images.records:
         raise DataInvalid(f"no image of the split {split!r} can be read")
@@ -128,7 +132,26 @@ def _load(recipe: Recipe, records: Sequence[Record], *, split: str, cache: Path)
         head.name: truth(images.records, kind=head.kind, labels=head.labels, columns=head.columns)
         for head in recipe.heads
     }
-    return Split(images=images, targets=targets)
+    return Split(images=images, targets=targets, boxes=_boxes(recipe, images.records, data=data))
+
+
+def _boxes(recipe: Recipe, records: Sequence[Record], *, data: Path) -> list[NDArray[np.float64]]:
+    """What was drawn into each image, in pixels of the input; nothing unless a head's evidence is to be placed."""
+    drawn: list[list[Box]] = [[] for _ in records]
+    if any(head.placement for head in recipe.heads):
+        for source, folder in zip(recipe.data.sources, folders_of(recipe.data, data), strict=True):
+            if source.boxes is not None:
+                own = [row for row, record in enumerate(records) if record.file.is_relative_to(folder)]
+                found = boxes_of([records[row] for row in own], folder / source.boxes)
+                drawn = [found.pop(0) if row in set(own) else kept for row, kept in enumerate(drawn)]
+    size = recipe.preprocessing.size
+    windows = [
+        window_of(record, recipe.preprocessing) if boxes else None for record, boxes in zip(records, drawn, strict=True)
+    ]
+    return [
+        np.empty((0, 4)) if window is None else on_input(boxes, window, size=size)
+        for boxes, window in zip(drawn, windows, strict=True)
+    ]
 
 
 def _require_truth(recipe: Recipe, split: Split) -> None:
@@ -160,11 +183,11 @@ def _initialise(classifier: RadiographClassifier, weights: Path | str | None, *,
 def _run_phase(run: Run, classifier: RadiographClassifier, state: RunState) -> bool:
     """Train the state's phase to its end; False where time ran out before."""
     phase = run.recipe.phases[state.phase]
-    if state.best_score is not None and (state.checkpoint is None or phase.heads_only):
+    if state.best_score is not None and (state.checkpoint is None or run.computes_once(phase)):
         load_best(run.folder, state.best, classifier)
     _seed_dropout(classifier, phase=state.phase)
     set_trainable(classifier, phase)
-    if phase.heads_only:
+    if run.computes_once(phase):
         # Minutes at most, and its features are not kept: it starts over rather than in the middle.
         state.epoch, state.checkpoint = 0, None
     if not _is_over(state, phase):
@@ -177,6 +200,7 @@ def _run_phase(run: Run, classifier: RadiographClassifier, state: RunState) -> b
             batch_size=phase.batch_size,
             seed=run.recipe.seed * 1000 + state.phase,
             epoch=state.epoch,
+            placements=_placements(run, phase, classifier),
         )
         _compile(model, run.recipe, phase, steps=len(batches), scores=scores_of(state, phase))
         if state.checkpoint is not None:
@@ -197,7 +221,7 @@ def _is_over(state: RunState, phase: Phase) -> bool:
 
 def _inputs(run: Run, phase: Phase, classifier: RadiographClassifier) -> tuple[Inputs, NDArray[Any], keras.Model]:
     """What the phase trains on, what it is validated on, and the model that takes both."""
-    if phase.heads_only:
+    if run.computes_once(phase):
         features, validation = _features(run, phase, classifier)
         return features, validation, classifier.head_model()
     pixels, pad = run.train.images.pixels, run.recipe.preprocessing.pad
@@ -206,7 +230,25 @@ def _inputs(run: Run, phase: Phase, classifier: RadiographClassifier) -> tuple[I
         run.train.images, images, run.recipe.preprocessing, batch_size=phase.batch_size, seconds=MEASURED_SECONDS
     )
     run.display.line(f"{phase.name}: input by {speed}")
-    return images, run.validation.images.pixels, classifier
+    placed = {evidence_name(head.name): classifier.evidence(head.name) for head in run.recipe.heads if head.placement}
+    model = keras.Model(classifier.inputs[0], {**classifier.output, **placed}) if placed else classifier
+    return images, run.validation.images.pixels, model
+
+
+def _placements(run: Run, phase: Phase, classifier: RadiographClassifier) -> list[Placements]:
+    """Where the evidence of each head that has boxes is to lie."""
+    rows, columns = classifier.get_layer(FEATURES).output.shape[1:3]
+    return [
+        Placements(
+            run.train.boxes,
+            head=head,
+            augmentation=phase.augmentation,
+            size=run.recipe.preprocessing.size,
+            grid=(rows, columns),
+        )
+        for head in run.recipe.heads
+        if head.placement
+    ]
 
 
 def _seed_dropout(classifier: RadiographClassifier, *, phase: int) -> None:
@@ -239,5 +281,5 @@ def _compile(model: keras.Model, recipe: Recipe, phase: Phase, *, steps: int, sc
     model.compile(
         optimizer=make_optimizer(phase, steps=steps, scores=scores),
         loss=losses(recipe, phase),
-        loss_weights={head.name: head.loss_weight for head in recipe.heads},
+        loss_weights=loss_weights(recipe),
     )
