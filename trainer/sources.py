@@ -11,7 +11,8 @@ from core.errors import DataInvalid
 from trainer.datasets import DataSet, Record, combine, read
 from trainer.recipe import DataRecipe, Recipe, Source
 
-NAMED = 6
+# Clean splits of published data sets that have none: file names and labels, no image.
+SPLITS = Path(__file__).parent / "splits"
 
 
 def read_records(recipe: Recipe, data: Path) -> tuple[list[Record], tuple[str, ...]]:
@@ -33,8 +34,11 @@ def folders_of(recipe: DataRecipe, data: Path) -> tuple[Path, ...]:
 
 
 def read_source(source: Source, folder: Path) -> DataSet:
-    """One data set under the recipe's name for it where it has several of a kind."""
-    return read(folder, layout=source.layout, split_csv=None if source.split is None else Path(source.split))
+    """One data set. A split that lies neither in its folder nor elsewhere may be one of the shipped ones."""
+    split = None if source.split is None else Path(source.split)
+    if split is not None and not (folder / split).exists() and (SPLITS / split).exists():
+        split = SPLITS / split
+    return read(folder, layout=source.layout, split_csv=split)
 
 
 def repeated(records: Sequence[Record], recipe: DataRecipe, data: Path) -> list[Record]:
