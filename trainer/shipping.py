@@ -74,7 +74,7 @@ def manifest_fields(
         "marginals": [marginal.model_dump(mode="json") for marginal in recipe.marginals],
         "thresholds": thresholds,
         "preprocessing": recipe.preprocessing.model_dump(),
-        "training": _provenance(recipe, state, validation),
+        "training": provenance(recipe, state, validation),
         "attribution": recipe.data.attribution,
     }
 
@@ -93,25 +93,25 @@ def calibrate(
         probability = calibrated(logits, kind=head.kind, temperature=temperature)
         if head.kind == "sigmoid":
             for index, label in enumerate(head.labels):
-                thresholds[label] = _threshold(recipe, label, probability[:, index], known[:, index])
+                thresholds[label] = threshold(recipe, label, probability[:, index], known[:, index])
         for marginal in recipe.marginals:
             if marginal.head == head.name and marginal.role == "finding":
                 members = [head.labels.index(member) for member in marginal.members]
                 truth = np.where(known == UNKNOWN, UNKNOWN, np.isin(known, members)).astype(np.int64)
                 summed = probability[:, members].sum(axis=1)
-                thresholds[marginal.label] = _threshold(recipe, marginal.label, summed, truth)
+                thresholds[marginal.label] = threshold(recipe, marginal.label, summed, truth)
     return heads, thresholds
 
 
-def _threshold(
-    recipe: Recipe, label: str, probability: NDArray[np.float64], known: NDArray[np.int64]
-) -> dict[str, Any]:
+def threshold(recipe: Recipe, label: str, probability: NDArray[np.float64], known: NDArray[np.int64]) -> dict[str, Any]:
+    """A Finding's threshold on the validation split: calibrated `probability` (n,), truth `known` (n,)."""
     wanted = recipe.operating[label].sensitivity
     value = threshold_for(probability, known, sensitivity=wanted)
     return {"value": value, "rule": f"the highest with sensitivity ≥ {wanted:g} on the val split"}
 
 
-def _provenance(recipe: Recipe, state: RunState, validation: Split) -> dict[str, Any]:
+def provenance(recipe: Recipe, state: RunState, validation: Split) -> dict[str, Any]:
+    """What the manifest says of how the weights came about."""
     return {
         "recipe": recipe.model_dump(mode="json"),
         "columns": {head.name: list(head.columns) for head in recipe.heads},
