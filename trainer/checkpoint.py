@@ -34,6 +34,7 @@ class RunState:
     bests: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     train_images: int = 0
+    backend: str = "tensorflow"
     checkpoint: str | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
 

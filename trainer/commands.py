@@ -67,12 +67,16 @@ def train(  # noqa: PLR0913, PLR0917 - the options of a command
     )
     if layout is not None or split is not None:
         loaded = loaded.with_source(layout=layout, split=None if split is None else str(split.resolve()))
-    from networks.engines.keras import set_threads
+    import keras
+
     from trainer.progress import on_terminal
     from trainer.running import run_recipe
 
     settings = load_settings()
-    set_threads(threads)
+    if keras.backend.backend() == "tensorflow":
+        from networks.engines.keras import set_threads
+
+        set_threads(threads)
     single = len(loaded.data.sources) == 1
     with on_terminal() as display:
         bundle = run_recipe(
@@ -84,7 +88,8 @@ def train(  # noqa: PLR0913, PLR0917 - the options of a command
             max_minutes=max_minutes,
             display=display,
         )
-    typer.echo(str(bundle.path))
+    if bundle is not None:
+        typer.echo(str(bundle.path))
 
 
 def _weights(weights: str | None, *, given: bool, base: Path) -> Path | str | None:

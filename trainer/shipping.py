@@ -123,7 +123,7 @@ def provenance(recipe: Recipe, state: RunState, validation: Split) -> dict[str, 
         "epochs": len(state.history),
         "history": state.history,
         "keras": keras.__version__,
-        "backend": keras.backend.backend(),
+        "backend": state.backend,
     }
 
 

@@ -93,7 +93,7 @@ def _start(recipe: Recipe, *, folder: Path, resume: bool) -> RunState:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise TrainingFailed(f"the folder {folder} cannot be made") from error
-        return RunState(recipe=recipe.model_dump(mode="json"))
+        return RunState(recipe=recipe.model_dump(mode="json"), backend=keras.backend.backend())
     state = read_state(folder)
     if training_part(state.recipe) != training_part(recipe.model_dump(mode="json")):
         raise TrainingFailed("the run to resume was started with another recipe")

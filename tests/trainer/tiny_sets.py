@@ -121,4 +121,5 @@ def train_recipe(name: str, folder: Path, *changes: str) -> Path:
         max_minutes=None,
         display=Lines(lambda line: None),
     )
+    assert bundle is not None
     return bundle.path

@@ -1,0 +1,62 @@
+"""Every shipped recipe trains a step on the layout that it is written for, evaluates, exports, runs on the engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from networks.bundle import Bundle
+from tests.trainer.tiny_sets import EPOCH, FRACATLAS_REGIONS, SETS, train_recipe
+
+pytestmark = [
+    pytest.mark.keras,
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
+]
+
+# The kinds of network that a recipe may be trained with, where it has several.
+OTHERS = {
+    "bonecnn-vgg16": ("bonecnn", "backbone=vgg16", "phases.0.trainable=heads", "phases.0.batch_normalisation=false")
+}
+# Two specialists show what three would.
+CHANGES = {
+    "fractureai": ("hierarchy.regions=[elbow, hand]",),
+    "fractureai_fracatlas": ("hierarchy.regions=[hand, leg]", "backbone=mobilenetv2_035"),
+}
+
+
+def test_every_recipe_is_here():
+    from trainer.commands import RECIPES
+
+    assert {file.stem for file in RECIPES.glob("*.yaml")} == set(SETS)
+    assert "mixed" in FRACATLAS_REGIONS
+    assert len(EPOCH) == 3
+
+
+@pytest.mark.parametrize("name", sorted(SETS))
+def test_a_step_of_each(name, tmp_path):
+    from core.vocabulary import EngineName
+    from networks.engines import make_engine
+    from trainer.commands import RECIPES
+    from trainer.recipe import load_recipe
+
+    recipe = load_recipe(RECIPES / f"{name}.yaml")
+    bundle = Bundle.load(train_recipe(name, tmp_path, *CHANGES.get(name, ())))
+    manifest = bundle.manifest
+    assert manifest.name == name
+    assert set(manifest.metrics) == {"val", "test"}
+    assert set(manifest.thresholds) == set(recipe.operating)
+    assert manifest.training["epochs"] >= len(recipe.phases)
+    assert recipe.data.attribution == manifest.attribution
+    trained_labels = {label for head in recipe.heads for label in head.labels}
+    assert trained_labels <= set(bundle.labels)
+    assert {marginal.label for marginal in recipe.marginals} <= set(bundle.labels)
+    assert (manifest.routing is not None) is (recipe.hierarchy is not None)
+    assert bundle.file("MODEL_CARD.md").read_text().startswith(f"# {name}")
+
+    output = make_engine(EngineName.ONNXRUNTIME, bundle).run(np.zeros((2, 64, 64, 1), np.uint8))
+    assert output.probabilities.shape == (2, len(bundle.labels))
+    assert output.class_activations.shape[:2] == (2, len(bundle.labels))
+    assert np.isfinite(output.probabilities).all()
+    for report in manifest.metrics.values():
+        assert set(report["findings"]) == set(recipe.operating)
