@@ -89,11 +89,17 @@ def _tiny(tensor: Any) -> Any:
     return tensor
 
 
-def _applied(name: str, scaling: PixelScaling, make: Callable[..., keras.Model]) -> Backbone:
-    """A network of keras.applications."""
+def _applied(
+    name: str, scaling: PixelScaling, make: Callable[..., keras.Model], *, first: str | None = None
+) -> Backbone:
+    """A network of keras.applications, from its layer `first` on where what stands before only scales pixels."""
 
     def build(tensor: Any) -> Any:
-        return make(include_top=False, weights=None, input_tensor=tensor).output
+        if first is None:
+            return make(include_top=False, weights=None, input_tensor=tensor).output
+        whole = make(include_top=False, weights=None, input_shape=tuple(tensor.shape[1:]))
+        # `call`, not the function itself: that would be one opaque layer.
+        return keras.Function(whole.get_layer(first).input, whole.output).call(tensor)
 
     def pretrained(weights: str | None) -> keras.Model:
         return make(include_top=False, weights=weights, input_shape=(224, 224, 3))
@@ -107,17 +113,14 @@ SIGNED = PixelScaling(1 / 127.5, -1.0)
 CAFFE = PixelScaling(1.0, (-CAFFE_MEAN[0], -CAFFE_MEAN[1], -CAFFE_MEAN[2]))
 
 
-def _standardised(unit: float) -> PixelScaling:
-    """(pixel / 255 − mean) / deviation, times `unit`."""
-    scale = [unit / 255 / deviation for deviation in IMAGENET_DEVIATION]
-    offset = [-unit * mean / deviation for mean, deviation in zip(IMAGENET_MEAN, IMAGENET_DEVIATION, strict=True)]
+def _standardised() -> PixelScaling:
+    """(pixel / 255 − mean) / deviation."""
+    scale = [1 / 255 / deviation for deviation in IMAGENET_DEVIATION]
+    offset = [-mean / deviation for mean, deviation in zip(IMAGENET_MEAN, IMAGENET_DEVIATION, strict=True)]
     return PixelScaling((scale[0], scale[1], scale[2]), (offset[0], offset[1], offset[2]))
 
 
-TORCH = _standardised(1.0)
-# Keras' EfficientNet begins with a division by 255 and a Normalization that stays neutral here (its statistics come
-# with the downloaded weights only): what those would do is done before, and 255 times as large.
-EFFICIENTNET = _standardised(255.0)
+TORCH = _standardised()
 
 BACKBONES = {
     entry.name: entry
@@ -126,8 +129,9 @@ BACKBONES = {
         Backbone("efficientnet_lite2", LITE, partial(efficientnet_lite, width=1.1, depth=1.2)),
         Backbone("custom_cnn", UNIT, _custom_cnn),
         Backbone("tiny", LITE, _tiny),
-        _applied("efficientnetb0", EFFICIENTNET, applications.EfficientNetB0),
-        _applied("efficientnetb1", EFFICIENTNET, applications.EfficientNetB1),
+        # Keras' own first layers take their statistics from the downloaded file, and divide by their root twice.
+        _applied("efficientnetb0", TORCH, applications.EfficientNetB0, first="stem_conv_pad"),
+        _applied("efficientnetb1", TORCH, applications.EfficientNetB1, first="stem_conv_pad"),
         _applied("densenet121", TORCH, applications.DenseNet121),
         _applied("densenet169", TORCH, applications.DenseNet169),
         _applied("mobilenetv2", SIGNED, applications.MobileNetV2),

@@ -67,13 +67,19 @@ def folder_tree(folder: Path) -> Path:
 
 def fracatlas(folder: Path) -> Path:
     """FracAtlas with its split.csv: of each region a fracture and none in train (twice), val and test."""
-    rows = ["image_id,path,fractured,region,group,split"]
+    rows = [
+        "image_id,path,fractured,region,hand,leg,hip,shoulder,mixed,hardware,multiscan,fracture_count,"
+        "frontal,lateral,oblique,group,split"
+    ]
     for number in range(40):
         region, fractured = FRACATLAS_REGIONS[number // 2 % 5], number % 2
         split = ("train", "train", "val", "test")[number // 10]
         name = f"images/{'Fractured' if fractured else 'Non_fractured'}/IMG{number:07d}.png"
         image(folder / name, seed=number, positive=bool(fractured))
-        rows.append(f"IMG{number:07d}.png,{name},{fractured},{region},{number // 2},{split}")
+        flags = ",".join(str(int(region == other)) for other in FRACATLAS_REGIONS)
+        rows.append(
+            f"IMG{number:07d}.png,{name},{fractured},{region},{flags},0,0,{fractured},1,0,0,{number // 2},{split}"
+        )
     (folder / "split.csv").write_text("\n".join(rows) + "\n")
     return folder
 
