@@ -8,7 +8,7 @@ import pytest
 from core.errors import DataInvalid
 from tests.trainer import tiny_sets
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")]
 
 
 def _recipe(*changes: str):

@@ -9,7 +9,7 @@ from trainer.datasets import UNKNOWN
 from trainer.phases import Phase
 from trainer.recipe import HeadRecipe, Recipe
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")]
 
 PROBABILITY = np.array([[0.9, 0.2], [0.4, 0.5], [0.1, 0.99]], dtype=np.float32)
 TRUTH = np.array([[1, 0], [0, UNKNOWN], [1, 1]], dtype=np.int64)

@@ -8,7 +8,7 @@ import pytest
 from core.errors import TrainingFailed
 from trainer.phases import Phase
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")]
 
 PLAIN = {"name": "p", "trainable": "all", "epochs": 30, "batch_size": 8, "learning_rate": 0.1, "schedule": "constant"}
 # Rises, stays, falls, rises a hair, stays: every branch of the two rules.
