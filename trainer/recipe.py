@@ -17,7 +17,7 @@ from trainer.phases import Augmentation, Count, Loss, NotNegative, Part, Phase, 
 __all__ = ["Augmentation", "Recipe", "load_recipe", "training_part"]
 
 # What only the export reads.
-AFTER_TRAINING = {"version", "operating", "refit", "limits", "options"}
+AFTER_TRAINING = {"version", "operating", "refit", "limits", "options", "trust"}
 # Of a data source, what changes which images are seen.
 SELECTING = {"folder", "layout", "split", "where", "balance", "at_most", "splits", "repeat", "boxes"}
 
@@ -139,6 +139,18 @@ class Refit(Part):
     inverse_regularisation: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1e-4, 1e-3, 1e-2, 1e-1)
 
 
+class Trust(Part):
+    """What is fitted and measured after training: three-way decisions of this `coverage`, kept with probability
+    1 − `risk`; whether input `sanity` is judged; `strangers`: images that are none of ours, as file patterns below the
+    data folder by name, that sanity is measured on and never fitted to.
+    """
+
+    coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    risk: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    sanity: bool = True
+    strangers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
 class Option(Part):
     """A command-line flag that a recipe has for itself: the places that it sets, or, of a choice, what a word sets."""
 
@@ -195,6 +207,7 @@ class Recipe(Part):
     phases: Annotated[tuple[Phase, ...], Field(min_length=1)]
     operating: dict[str, Operating]
     refit: dict[str, Refit] = Field(default_factory=dict)
+    trust: Trust = Trust()
     limits: tuple[str, ...] = ()
     options: dict[str, Option] = Field(default_factory=dict)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,18 @@ from numpy.typing import NDArray
 from core.vocabulary import EngineName
 from networks.bundle import MODEL_CARD, Bundle, write_manifest
 from networks.classifier import RadiographClassifier
-from networks.engines import make_engine
+from networks.engines import Engine, make_engine
 from networks.export import write_bundle
+from trainer import trust
 from trainer.calibration import calibrated, fit_temperature, logits_of, threshold_for
 from trainer.checkpoint import RunState
-from trainer.datasets import UNKNOWN, of_split
-from trainer.evaluation import evaluate
+from trainer.datasets import UNKNOWN, Record, of_split
+from trainer.evaluation import judged
+from trainer.evaluation import predict as predict_all
 from trainer.model_card import model_card
 from trainer.recipe import Recipe
 from trainer.refit import refit_heads
-from trainer.sources import read_records
+from trainer.sources import folders_of, read_records
 from trainer.train import Split, load_split, predict
 
 SHOWN_SPLITS = ("val", "test")
@@ -48,12 +51,32 @@ def measured(recipe: Recipe, bundle: Bundle, fields: dict[str, Any], *, data: Pa
     records, _ = read_records(recipe, data)
     present = [split for split in SHOWN_SPLITS if any(record.split == split for record in records)]
     engine = make_engine(EngineName.ONNXRUNTIME, bundle, threads=2)
-    metrics = {split: _figures(evaluate(bundle, engine, of_split(records, split))) for split in present}
+    found = {split: predict_all(bundle, engine, of_split(records, split)) for split in present}
+    fields = {**_written(bundle), **fields, "routing": bundle.manifest.routing}
+    if "val" in found:
+        fields |= trust.fit(recipe.trust, bundle, engine, records, found["val"])
+        bundle = write_manifest(folder, fields)
+    metrics = {split: _figures(judged(bundle, predictions)) for split, predictions in found.items()}
     fields["training"]["images"] |= {split: report["n"] for split, report in metrics.items()}
+    metrics |= _trust_figures(recipe, bundle, engine, {s: of_split(records, s) for s in present}, data=data)
     (folder / MODEL_CARD).write_text(model_card(recipe, fields=fields, metrics=metrics), encoding="utf-8")
-    return write_manifest(
-        folder, {**_written(bundle), **fields, "routing": bundle.manifest.routing, "metrics": metrics}
-    )
+    return write_manifest(folder, {**fields, "metrics": metrics})
+
+
+def _trust_figures(
+    recipe: Recipe, bundle: Bundle, engine: Engine, records: Mapping[str, Sequence[Record]], *, data: Path
+) -> dict[str, dict[str, Any]]:
+    """{"localisation", "sanity", "stability", "hardware": {split: figures}}, without what there are no figures of."""
+    folders = zip(recipe.data.sources, folders_of(recipe.data, data), strict=True)
+    boxes = [folder / source.boxes for source, folder in folders if source.boxes is not None]
+    strangers = trust.strangers_of(recipe.trust, data)
+    of_splits = {
+        split: trust.measure(bundle, engine, chosen, boxes=boxes, strangers=strangers)
+        for split, chosen in records.items()
+    }
+    kinds = {kind for figures in of_splits.values() for kind in figures}
+    every = {kind: {split: part[kind] for split, part in of_splits.items() if part[kind]} for kind in sorted(kinds)}
+    return {kind: figures for kind, figures in every.items() if figures}
 
 
 def _written(bundle: Bundle) -> dict[str, Any]:

@@ -73,12 +73,21 @@ def test_time_and_other_recipes(recipe, data_set, tmp_path):
 
 
 def test_shipped_and_published(recipe, data_set, tmp_path, database, store):
+    from networks.sanity import SanityModel
     from trainer.publishing import listing, publish
     from trainer.shipping import ship
 
     classifier, state, validation = _train(recipe, data=data_set, folder=tmp_path / "run")
     bundle = ship(recipe, classifier, state, validation, data=data_set, folder=tmp_path / "bundle")
-    assert set(bundle.manifest.metrics) == {"val", "test"}
+    assert set(bundle.manifest.metrics) == {"val", "test", "sanity", "stability"}
+    assert set(bundle.manifest.metrics["stability"]) == {"val", "test"}
+    # Eight validation images cannot promise a coverage: everything is referred, and the rule says of how many.
+    conformal = bundle.manifest.conformal["fracture"]
+    assert (conformal.lower, conformal.upper) == (0.0, 1.0)
+    assert "4 positive, 4 negative" in conformal.rule
+    assert bundle.manifest.metrics["test"]["findings"]["fracture"]["three_way"]["coverage"] == 1.0
+    assert bundle.manifest.sanity is not None
+    assert SanityModel.load(bundle) is not None
     assert bundle.manifest.training["images"] == {"train": 16, "val": 8, "test": 8}
     card = bundle.file("MODEL_CARD.md").read_text()
     for said in ("not for clinical use", "Made up, licence CC0", "Nobody", "Generated images.", "## Limits", "`test`"):
