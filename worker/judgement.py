@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from core.vocabulary import Decision, ThreeWay
 from networks.bundle import Bundle, Route
+from networks.sanity import SanityVerdict
+from networks.stability import agreement
 from worker.intake import Prepared
-from worker.models import LoadedModel, SanityVerdict
+from worker.models import LoadedModel
 
 # A region or class that a client wants explained is one of a softmax: what reaches one half is it.
 SOFTMAX_THRESHOLD = 0.5
@@ -72,6 +74,13 @@ class Judgement:
         limits = {"coverage": conformal.coverage, "lower": conformal.lower, "upper": conformal.upper}
         return {"decision": decision.value, **limits}
 
+    def stability(self, label: str, shifted: NDArray[np.float32] | None) -> float | None:
+        """The agreement in [0, 1] with `shifted` (k, L), the answers to the radiograph's shifts; None without any."""
+        if shifted is None or label not in self.bundle.finding_labels:
+            return None
+        column = shifted[:, self.bundle.labels.index(label)]
+        return round(agreement(self.probabilities[label], column, self.threshold(label)), 4)
+
     def routing_record(self) -> dict[str, Any] | None:
         """The route as it is stored."""
         if self.route is None:
@@ -86,10 +95,11 @@ class Judgement:
         """The verdict as it is stored, with the flags that were raised."""
         if self.sanity is None:
             return None
-        raised = [found for found in self.sanity.flags if found.score > found.limit]
         return {
             "accepted": self.sanity.accepted,
-            "flags": [{"code": found.flag.value, "score": found.score, "limit": found.limit} for found in raised],
+            "flags": [
+                {"code": found.flag.value, "score": found.score, "limit": found.limit} for found in self.sanity.raised
+            ],
         }
 
 
@@ -111,6 +121,5 @@ def judge(
             window=prepared.window,
             rows=prepared.rows,
             columns=prepared.columns,
-            region_probabilities=regions,
         )
     return Judgement(bundle=model.bundle, probabilities=found, route=model.bundle.route(regions), sanity=sanity)

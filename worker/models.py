@@ -5,55 +5,21 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 from uuid import UUID
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.errors import BundleInvalid, EngineFailed, LucencyError, ObjectMissing
 from core.logs import logger
 from core.settings import Settings
-from core.vocabulary import SanityFlag
 from networks.bundle import MANIFEST_NAME, Bundle, parse_manifest
 from networks.engines import Engine, make_engine
-from networks.preprocessing import Window
+from networks.sanity import SanityModel
 from storage.store import ObjectStore, bundle_prefix
 
 log = logger(__name__)
-
-
-class SanityScore(Protocol):
-    """A flag, raised where `score` exceeds `limit`."""
-
-    flag: SanityFlag
-    score: float
-    limit: float
-
-
-class SanityVerdict(Protocol):
-    """Whether an image is of the kind that a model knows."""
-
-    accepted: bool
-    flags: Sequence[SanityScore]
-
-
-class SanityModel(Protocol):
-    """Judges a model's input."""
-
-    def judge(
-        self,
-        features: NDArray[np.float32],
-        tensor: NDArray[np.uint8],
-        *,
-        window: Window,
-        rows: int,
-        columns: int,
-        region_probabilities: Mapping[str, float],
-    ) -> SanityVerdict: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +104,21 @@ def _verified(folder: Path, digest: str) -> Bundle:
     return bundle
 
 
+def _sanity_model(bundle: Bundle, engine: Engine) -> SanityModel | None:
+    """What judges the input of the Bundle's network; None where it says nothing of that, or its graph has no features.
+
+    Raises BundleInvalid where it was fitted on another network's features.
+    """
+    model = SanityModel.load(bundle)
+    if model is None:
+        return None
+    size = bundle.preprocessing.size
+    features = engine.run(np.zeros((1, size, size, 1), dtype=np.uint8)).features
+    if features is not None and features.shape[1] != len(model.features.mean):
+        raise BundleInvalid("the sanity scores were fitted on another network's features")
+    return model if features is not None else None
+
+
 class Models:
     """The model in use. `load` replaces it; the one before is freed when its last batch is done.
 
@@ -172,6 +153,7 @@ class Models:
             bundle = self._cache.fetch(digest)
             engine = make_engine(self._settings.engine, bundle, threads=threads)
             engine.warm_up(sorted({1, self._settings.claim_batch}))
+            sanity = _sanity_model(bundle, engine)
         except LucencyError:
             raise
         except Exception as error:
@@ -183,4 +165,4 @@ class Models:
             engine=str(self._settings.engine),
             duration_ms=round(1000 * (time.perf_counter() - started)),
         )
-        return LoadedModel(version_id, bundle, engine, threads)
+        return LoadedModel(version_id, bundle, engine, threads, sanity)

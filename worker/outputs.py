@@ -16,6 +16,7 @@ from core.errors import ModelOutputInvalid
 from db.repositories.jobs import FindingRecord, Outcome
 from networks.engines import EngineOutput
 from networks.regions import normalise, regions_of_interest
+from networks.stability import shifted
 from reports.heatmap import encode_heatmap, encode_preview
 from storage.store import ObjectStore, output_prefix
 from worker.intake import Prepared, Refused, Stopwatch
@@ -26,7 +27,10 @@ from worker.provenance import produced_by
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
-    """One row of an engine's output: probabilities (L,), class activations (L, gh, gw), features (C,); all finite."""
+    """One row of an engine's output: probabilities (L,), class activations (L, gh, gw), features (C,); all finite.
+
+    `shifted` (k, L): the probabilities of the radiograph's shifts, where the job asked for its stability.
+    """
 
     prepared: Prepared
     model: LoadedModel
@@ -36,6 +40,8 @@ class Inferred:
     claimed_at: float
     infer_ms: float
     produced_by: dict[str, Any]
+    shifted: NDArray[np.float32] | None = None
+    shift_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +70,38 @@ class Explained:
 def infer(model: LoadedModel, prepared: Sequence[Prepared], *, claimed_at: float) -> list[Inferred | Refused]:
     """One pass of the network over all of `prepared`, in their order; refused are rows that are not finite.
 
-    Raises what the engine raises.
+    A job that asked for its stability costs one pass more, over its shifts. Raises what the engine raises.
     """
-    started = time.perf_counter()
+    clock = Stopwatch()
     output = model.engine.run(np.stack([entry.tensor for entry in prepared]))
-    infer_ms = round(1000 * (time.perf_counter() - started), 2)
-    return [
-        Inferred(
+    clock.lap("infer")
+    rows: list[Inferred | Refused] = []
+    for index, entry in enumerate(prepared):
+        if not _finite(output, index):
+            rows.append(Refused(entry.claim, ModelOutputInvalid()))
+            continue
+        row = Inferred(
             prepared=entry,
             model=model,
             claimed_at=claimed_at,
             probabilities=output.probabilities[index],
             class_activations=output.class_activations[index],
             features=None if output.features is None else output.features[index],
-            infer_ms=infer_ms,
+            infer_ms=clock.laps["infer"],
             produced_by=produced_by(model, batch=len(prepared), position=index),
         )
-        if _finite(output, index)
-        else Refused(entry.claim, ModelOutputInvalid())
-        for index, entry in enumerate(prepared)
-    ]
+        rows.append(_with_shifts(row) if entry.claim.stability else row)
+    return rows
+
+
+def _with_shifts(row: Inferred) -> Inferred | Refused:
+    """The row with the network's answers to the radiograph's shifts."""
+    clock, prepared = Stopwatch(), row.prepared
+    shifts = row.model.engine.run(shifted(prepared.tensor, prepared.window)).probabilities
+    clock.lap("stability")
+    if not np.isfinite(shifts).all():
+        return Refused(prepared.claim, ModelOutputInvalid())
+    return replace(row, shifted=shifts, shift_ms=clock.laps["stability"])
 
 
 def explain(inferred: Inferred) -> Explained:
@@ -124,6 +142,7 @@ def explain(inferred: Inferred) -> Explained:
                 heatmap_key=heatmap_key,
                 regions=regions,
                 three_way=judgement.three_way(label),
+                stability=judgement.stability(label, inferred.shifted),
             )
         )
     preview_key = f"{prefix}preview.jpg"
@@ -155,6 +174,7 @@ def _outcome(
             "queued": round(claim.queued_ms, 2),
             **prepared.timings_ms,
             "infer": inferred.infer_ms,
+            **({} if inferred.shift_ms is None else {"stability": inferred.shift_ms}),
             "explain": explain_ms,
         },
         findings=tuple(findings),

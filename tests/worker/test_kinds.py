@@ -5,76 +5,31 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-import cv2
-import httpx2
 import numpy as np
 import pytest
 from sqlalchemy import text
 
+from core.errors import BundleInvalid
 from core.settings import Settings
-from core.vocabulary import EngineName
+from core.vocabulary import EngineName, SanityFlag
 from db.session import Database
-from imaging.decode import decode
-from networks.bundle import MANIFEST_NAME, Bundle, write_manifest
+from networks.bundle import MANIFEST_NAME, SANITY, Bundle, write_manifest
 from networks.engines import make_engine
+from networks.picture import STATISTICS
+from networks.sanity import SanityModel
+from networks.stability import agreement, shifted
 from storage.s3 import S3Store
-from tests.api.conftest import serve
 from tests.bundles import KINDS, MURA_REGIONS, NIH_FINDINGS
-from tests.data import encoded, generated_radiograph
-from tests.worker.factories import QUICK, publish
-from worker.runtime import InferenceRuntime
-from worker.stopping import StopFlag
-
-PICTURE = encoded(generated_radiograph(320, 240, seed=5), "PNG")
-
-
-@dataclass(frozen=True)
-class Stack:
-    """The API and a worker of this process, with `bundle` active; `drain` lets the worker run what is due."""
-
-    client: httpx2.Client
-    runtime: InferenceRuntime
-    bundle: Bundle
-
-    def submit(self, **fields: str) -> dict[str, Any]:
-        answer = self.client.post("/v1/jobs", files={"file": ("a.png", PICTURE)}, data=fields)
-        assert answer.status_code == 202, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def result(self, **fields: str) -> dict[str, Any]:
-        """Submit, run, fetch."""
-        job = self.submit(**fields)
-        assert self.runtime.pipeline.drain(budget_s=60) is False
-        answer = self.client.get(job["links"]["result"])
-        assert answer.status_code == 200, self.client.get(job["links"]["self"]).text
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def expected(self) -> dict[str, float]:
-        """What the engine says of the picture, without the platform."""
-        decoded = decode(PICTURE, longest_side=self.bundle.preprocessing.source_longest_side)
-        tensor, _ = self.bundle.preprocessing.apply(decoded.pixels)
-        (row,) = make_engine(EngineName.ONNXRUNTIME, self.bundle).run(tensor[None]).probabilities
-        return dict(zip(self.bundle.labels, map(float, row), strict=True))
-
-    def drawn(self, finding: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-        """The overlay, coloured, and the bare heatmap in the radiograph's size."""
-        answers = [self.client.get(finding["explanation"][view]) for view in ("overlay", "heatmap")]
-        assert {answer.headers["content-type"] for answer in answers} == {"image/png"}
-        overlay, heatmap = (
-            cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_UNCHANGED) for answer in answers
-        )
-        assert overlay.ndim == 3
-        assert (overlay[..., 0] != overlay[..., 2]).any()
-        assert (heatmap.shape, heatmap.dtype) == ((320, 240), np.uint16)
-        return overlay, heatmap
-
+from tests.worker.factories import publish
+from tests.worker.stack import PICTURE, Stack, figures, prepared, running
+from worker.models import BundleCache, Models
 
 Start = Callable[[Path], Stack]
 
@@ -85,21 +40,9 @@ def start(settings: Settings, database: Database, store: S3Store, api_key: str) 
 
         def started(folder: Path) -> Stack:
             publish(database, store, folder)
-            runtime = InferenceRuntime(settings.model_copy(update=QUICK), stopping=StopFlag())
-            closing.callback(runtime.close)
-            runtime.start()
-            url, _ = closing.enter_context(serve(settings))
-            headers = {"Authorization": f"Bearer {api_key}"}
-            client = closing.enter_context(httpx2.Client(base_url=url, headers=headers, timeout=30))
-            return Stack(client, runtime, Bundle.load(folder))
+            return closing.enter_context(running(settings, api_key, folder))
 
         yield started
-
-
-def figures(result: dict[str, Any]) -> dict[str, float]:
-    """Every probability in a result, by label."""
-    findings = {finding["label"]: finding["probability"] for finding in result["findings"]}
-    return findings | result["region"]["probabilities"] | (result["probabilities"] or {})
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -178,10 +121,114 @@ def test_the_route_is_kept(
         stack.drawn(one)
 
 
+@pytest.mark.parametrize("kind", ["regional", "hierarchical", "multilabel"])
+def test_stability_is_measured_for_the_jobs_that_ask(
+    start: Start, tiny_bundles: Callable[[str], Path], kind: str
+) -> None:
+    stack = start(tiny_bundles(kind))
+    batches: list[int] = []
+    models = stack.runtime.claimer.models
+    engine = models.current.engine
+
+    class Counted:
+        name, version = engine.name, engine.version
+
+        def run(self, batch: np.ndarray) -> Any:
+            batches.append(len(batch))
+            return engine.run(batch)
+
+    models.current = replace(models.current, engine=Counted())
+    plain, asked = stack.submit(), stack.submit(stability="true")
+    assert (plain["stability"], asked["stability"]) == (False, True)
+    assert stack.runtime.pipeline.drain(budget_s=60) is False
+    results = [stack.client.get(job["links"]["result"]).json() for job in (plain, asked)]
+    tensor, window = prepared(stack.bundle)
+    shifts = shifted(tensor, window)
+    # One pass over both, or one each; and one more over the shifts of the one that asked.
+    assert sum(batches) == 2 + len(shifts)
+    answers = make_engine(EngineName.ONNXRUNTIME, stack.bundle).run(shifts).probabilities
+    for without, scored in zip(*(result["findings"] for result in results), strict=True):
+        assert without["stability"] is None
+        column = answers[:, stack.bundle.labels.index(scored["label"])]
+        expected = agreement(scored["probability"], column, scored["threshold"])
+        assert scored["stability"] == pytest.approx(expected, abs=1e-4)
+    assert "stability" in results[1]["timings_ms"]
+    assert "stability" not in results[0]["timings_ms"]
+    with pytest.raises(AssertionError, match="stability must be true or false"):
+        stack.submit(stability="perhaps")
+
+
+def sanity_of(bundle: Bundle, features: np.ndarray, *, limit: float) -> SanityModel:
+    """Fitted by hand: everything is measured about the given features."""
+    random = np.random.default_rng(0)
+
+    def space(name: str, centre: np.ndarray, axes: int) -> dict[str, np.ndarray]:
+        basis = np.linalg.qr(random.normal(size=(len(centre), axes)))[0].T
+        return {
+            f"{name}_mean": centre,
+            f"{name}_scale": np.ones(len(centre)),
+            f"{name}_centre": np.zeros(len(centre)),
+            f"{name}_axes": basis,
+            f"{name}_deviation": np.ones(axes),
+        }
+
+    arrays = space("features", features, 4) | space("picture", np.zeros(STATISTICS), 4)
+    arrays |= {"probes": random.normal(size=(3, 4 + STATISTICS)), "bias": np.zeros(3)}
+    arrays |= {"origin": np.zeros(6), "unit": np.ones(6)}
+    whole = {name: values.astype(np.float32) for name, values in arrays.items()}
+    limits = dict.fromkeys(SanityFlag, limit)
+    return SanityModel.of_arrays(whole, size=bundle.preprocessing.size, limits=limits)
+
+
+@pytest.mark.parametrize("limit", [1e6, -1e6])
+def test_what_is_not_accepted_is_referred(
+    start: Start, tiny_bundles: Callable[[str], Path], tmp_path: Path, limit: float
+) -> None:
+    """The verdict on the features of the same pass, and what it does to decisions that the limits would have made."""
+    folder = tmp_path / "bundle"
+    shutil.copytree(tiny_bundles("classes"), folder)
+    plain = Bundle.load(folder)
+    tensor, window = prepared(plain)
+    features = make_engine(EngineName.ONNXRUNTIME, plain).run(tensor[None]).features[0]
+    model = sanity_of(plain, features * 1.01, limit=limit)
+    np.savez(folder / SANITY, **model.arrays())
+    fields = plain.manifest.model_dump(mode="json", exclude={"format", "files"})
+    write_manifest(folder, fields | {"sanity": {"limits": dict.fromkeys(SanityFlag, limit), "rule": "for tests"}})
+    stack = start(folder)
+    expected = SanityModel.load(stack.bundle).judge(features, tensor, window=window, rows=320, columns=240)
+    result = stack.result()
+    accepted = limit > 0
+    assert expected.accepted is accepted
+    assert result["sanity"]["accepted"] is accepted
+    assert [flag["code"] for flag in result["sanity"]["flags"]] == [flag.flag for flag in expected.raised]
+    assert len(expected.raised) == (0 if accepted else len(SanityFlag))
+    for shown, flag in zip(result["sanity"]["flags"], expected.raised, strict=True):
+        assert shown["score"] == pytest.approx(flag.score, abs=1e-2)
+        assert shown["limit"] == limit
+    (finding,) = result["findings"]
+    assert finding["decision"] == "positive" if finding["probability"] >= 0.5 else "negative"
+    assert finding["three_way"]["decision"] == ("positive" if accepted else "refer")
+    assert finding["three_way"]["coverage"] == 0.9
+
+
+def test_scores_of_another_network_are_refused(
+    settings: Settings, database: Database, store: S3Store, tiny_bundles: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(tiny_bundles("binary"), folder)
+    plain = Bundle.load(folder)
+    np.savez(folder / SANITY, **sanity_of(plain, np.zeros(17), limit=1.0).arrays())
+    fields = plain.manifest.model_dump(mode="json", exclude={"format", "files"})
+    write_manifest(folder, fields | {"sanity": {"limits": dict.fromkeys(SanityFlag, 1.0)}})
+    publish(database, store, folder)
+    models = Models(cache=BundleCache(tmp_path / "cache", store), settings=settings)
+    with pytest.raises(BundleInvalid, match="another network"):
+        models.load(uuid4(), Bundle.load(folder).digest)
+    assert models.current is None
+
+
 def with_refer_below(source: Path, folder: Path, value: float) -> Path:
     """The same hierarchy with another limit."""
-    import shutil
-
     shutil.copytree(source, folder)
     fields = json.loads((folder / MANIFEST_NAME).read_text())
     fields["routing"]["refer_below"] = value
