@@ -26,6 +26,7 @@ class Watch(threading.Thread):
         self._heartbeat = heartbeat
         self._stop_asked = threading.Event()
         self._told: str | None = None
+        self._seen: tuple[str | None, tuple[str, str] | None] = (None, None)
 
     def run(self) -> None:
         while not self._stop_asked.wait(LOOK_S):
@@ -33,8 +34,6 @@ class Watch(threading.Thread):
 
     def look(self) -> None:
         """Load what is active, tell the shadows which they are, and have the Worker row say what changed."""
-        models = self._claimer.models
-        before = (models.digest, models.failed)
         try:
             self._shadow.follow(self._claimer.follow())
             self._told = None
@@ -42,8 +41,11 @@ class Watch(threading.Thread):
             if error.code != self._told:  # once, not every two seconds
                 log.warning("no_model", error_code=error.code, detail=error.detail)
             self._told = error.code
-        if (models.digest, models.failed) != before:
+        models = self._claimer.models
+        now = (models.digest, models.failed)
+        if now != self._seen:  # by this thread's doing or by a claim's
             self._heartbeat.soon()
+        self._seen = now
 
     def stop(self) -> None:
         """End the thread; one that loads a model is not waited for."""
