@@ -78,11 +78,15 @@ def test_every_place_in_every_batch_is_reproduced(
         assert found.compared["figures"] > 15
     # The same image alone: on this engine the batch changes no bit.
     alone = add_job(database, store, site, seed=6)
+    with database.unit_of_work() as session:
+        session.execute(text("UPDATE job SET stability = true WHERE id = :id"), {"id": alone})
     assert runtime.pipeline.drain(budget_s=60) is False
     with database.unit_of_work() as session:
         one, many = (jobs.result(session, site_id=site, job_id=job_id) for job_id in (alone, made[-1]))
         assert one.findings[0].probability == many.findings[0].probability
         assert one.region_probabilities == many.region_probabilities
+        assert one.findings[0].stability is not None
+    assert replay(alone, database=database, store=store, settings=quick).identical
 
 
 @pytest.mark.keras
