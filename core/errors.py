@@ -243,6 +243,10 @@ class BundleInvalid(LucencyError):
     code, title = "bundle_invalid", "The Bundle is damaged or of an unknown format"
 
 
+class SplitLeaks(LucencyError):
+    code, title = "split_leaks", "The split of the training data leaks"
+
+
 class DataInvalid(LucencyError):
     code, title = "data_invalid", "The data set cannot be read"
 

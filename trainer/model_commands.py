@@ -26,14 +26,22 @@ Model = Annotated[str, typer.Argument(help="Its id, name (the newest), name@vers
 def publish(
     bundle: Annotated[Path, typer.Argument(help="The Bundle's folder.")],
     activate: Annotated[bool, typer.Option("--activate", help="Serve new jobs with it.")] = False,
+    allow_leak: Annotated[
+        bool, typer.Option("--allow-leak", help="Although its split leaks; its model card then says so in red.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Verify a Bundle, store it, and register it."""
+    """Verify a Bundle, store it, and register it. One whose split leaks is refused."""
     with _database() as database:
-        from trainer import publishing
+        from networks.bundle import Bundle
+        from trainer import clearance, publishing
         from trainer.registry import actor
 
-        row = publishing.publish(bundle, database=database, store=_store(), activate=activate, actor=actor())
+        row = publishing.publish(
+            bundle, database=database, store=_store(), activate=activate, allow_leak=allow_leak, actor=actor()
+        )
+        if warning := clearance.warning(Bundle.load(bundle, verify=False)):
+            typer.echo(f"warning: {warning}", err=True)
     _print(row, as_json=as_json)
 
 

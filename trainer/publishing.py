@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,32 @@ from db.repositories import model_versions
 from db.session import Database
 from networks.bundle import MANIFEST_NAME, Bundle
 from storage.store import ObjectStore, bundle_prefix
+from trainer.clearance import cleared
 
 CONTENT_TYPES = {".json": "application/json", ".md": "text/markdown; charset=utf-8"}
 
 
 def publish(
-    folder: Path, *, database: Database, store: ObjectStore, activate: bool = False, actor: str = model_versions.SYSTEM
+    folder: Path,
+    *,
+    database: Database,
+    store: ObjectStore,
+    activate: bool = False,
+    allow_leak: bool = False,
+    actor: str = model_versions.SYSTEM,
 ) -> dict[str, Any]:
     """Verify the Bundle in `folder`, put it under its digest, register it; what `describe` gives of its ModelVersion.
 
-    The manifest goes last, so that a folder in the store with a manifest is whole. Raises BundleInvalid for a Bundle
-    that does not verify, and Conflict where its name and version are registered with another digest.
+    The manifest goes last, so that a folder in the store with a manifest is whole. A Bundle whose split leaks is
+    published as a marked copy where `allow_leak` says so. Raises SplitLeaks where it does not, BundleInvalid for a
+    Bundle that does not verify, and Conflict where its name and version are registered with another digest.
     """
-    bundle = Bundle.load(folder)
+    with tempfile.TemporaryDirectory(prefix="lucency-publish-") as workspace:
+        bundle = cleared(Bundle.load(folder), allow_leak=allow_leak, workspace=Path(workspace))
+        return _publish(bundle, database=database, store=store, activate=activate, actor=actor)
+
+
+def _publish(bundle: Bundle, *, database: Database, store: ObjectStore, activate: bool, actor: str) -> dict[str, Any]:
     _refuse_other_content(bundle, listing(database))  # before anything is stored that no row would name
     prefix = bundle_prefix(bundle.digest)
     for name in [*sorted(bundle.manifest.files), MANIFEST_NAME]:
