@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,22 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def recipe() -> Recipe:
     return Recipe.model_validate(RECIPE)
+
+
+@pytest.fixture(scope="session")
+def recipe_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a shipped recipe's Bundle after a step of training a phase; trained once. Do not change it."""
+    folder = tmp_path_factory.mktemp("recipes")
+
+    def trained(name: str) -> Path:
+        from tests.trainer.tiny_sets import CHANGES, train_recipe
+
+        place = folder / name
+        if not place.exists():
+            draft = folder / f"{name}.run"
+            # Checkpoints hold the optimizer's state too, hundreds of megabytes: only the Bundle stays.
+            shutil.move(train_recipe(name, draft, *CHANGES.get(name, ())), place)
+            shutil.rmtree(draft)
+        return place
+
+    return trained

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from networks.bundle import Bundle
-from tests.trainer.tiny_sets import EPOCH, FRACATLAS_REGIONS, SETS, train_recipe
+from tests.trainer.tiny_sets import EPOCH, FRACATLAS_REGIONS, SETS
 
 pytestmark = [
     pytest.mark.keras,
@@ -17,11 +17,6 @@ pytestmark = [
 # The kinds of network that a recipe may be trained with, where it has several.
 OTHERS = {
     "bonecnn-vgg16": ("bonecnn", "backbone=vgg16", "phases.0.trainable=heads", "phases.0.batch_normalisation=false")
-}
-# Two specialists show what three would.
-CHANGES = {
-    "fractureai": ("hierarchy.regions=[elbow, hand]",),
-    "fractureai_fracatlas": ("hierarchy.regions=[hand, leg]", "backbone=mobilenetv2_035"),
 }
 
 
@@ -34,14 +29,14 @@ def test_every_recipe_is_here():
 
 
 @pytest.mark.parametrize("name", sorted(SETS))
-def test_a_step_of_each(name, tmp_path):
+def test_a_step_of_each(name, recipe_bundle):
     from core.vocabulary import EngineName
     from networks.engines import make_engine
     from trainer.commands import RECIPES
     from trainer.recipe import load_recipe
 
     recipe = load_recipe(RECIPES / f"{name}.yaml")
-    bundle = Bundle.load(train_recipe(name, tmp_path, *CHANGES.get(name, ())))
+    bundle = Bundle.load(recipe_bundle(name))
     manifest = bundle.manifest
     assert manifest.name == name
     assert set(manifest.metrics) == {"val", "test"}

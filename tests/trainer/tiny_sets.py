@@ -105,6 +105,13 @@ SETS: dict[str, Callable[[Path], Path]] = {
 }
 
 
+# Two specialists show what three would.
+CHANGES = {
+    "fractureai": ("hierarchy.regions=[elbow, hand]",),
+    "fractureai_fracatlas": ("hierarchy.regions=[hand, leg]", "backbone=mobilenetv2_035"),
+}
+
+
 def train_recipe(name: str, folder: Path, *changes: str) -> Path:
     """Train the shipped recipe `name` for a step a phase on its layout, in `folder`; the path of its Bundle.
 
