@@ -1,4 +1,5 @@
-"""Does the network read the letters? Radiographs with their side markers and burnt-in text covered, judged again."""
+"""Does the network read the letters? Radiographs judged again with what lies bright beside the anatomy covered: side
+markers, burnt-in text, the edges of plates."""
 
 from __future__ import annotations
 
@@ -29,8 +30,8 @@ BRIGHT, SURROUNDED = 60, 0.35
 
 
 def marker_mask(part: Pixels) -> NDArray[np.bool_]:
-    """(h, w) uint8 → where small bright shapes stand on a dark ground: letters, arrows, text. Found by form alone, so
-    that now and then a part of a finger, a screw or the like is among them."""
+    """(h, w) uint8 → where small bright shapes stand on a dark ground: letters, arrows, text, edges of the plate.
+    Found by form alone, so that now and then a fingertip, a screw or the like is among them."""
     height, width = part.shape
     side = max(3, round(max(height, width) * STROKE)) | 1
     standing_out = cv2.morphologyEx(part, cv2.MORPH_TOPHAT, np.ones((side, side), np.uint8)) > CONTRAST
