@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contracts check chaos bench train lock clean
+.PHONY: help setup demo test lint types contracts check chaos recipes bench train lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ check: lint types contracts ## Lint, types and import contracts
 
 chaos: setup ## Kill things: the long fault suite
 	$(BIN)/python -m pytest -m slow tests/chaos
+
+recipes: setup ## Train a step of every recipe with its whole network: the long form of what `make test` does
+	$(BIN)/python -m pytest -m slow tests/trainer/test_recipes.py
 
 bench: setup ## Measure, as ratios within one run; writes benchmarks/results/
 	$(BIN)/python -m benchmarks $(if $(SHORT),--short)

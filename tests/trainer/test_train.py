@@ -57,6 +57,42 @@ def test_resume_ends_where_an_uninterrupted_run_does(recipe, data_set, tmp_path)
             assert found == pytest.approx(expected, abs=1e-4)
 
 
+def test_plateaus_survive_a_kill(recipe, data_set, tmp_path):
+    """No score is better by 1 than another: the rate halves from the third epoch on, the phase ends at the fourth."""
+    from trainer.recipe import Recipe
+
+    phase = {
+        "name": "part", "trainable": {"last": 0.5}, "batch_normalisation": True, "epochs": 9, "batch_size": 8,
+        "learning_rate": 0.004, "optimizer": "adam", "schedule": "constant",
+        "early_stopping": {"patience": 3, "least": 1.0}, "reduce_on_plateau": {"patience": 1, "least": 1.0},
+        "class_weights": {"fracture": "balanced", "region": "balanced"}, "loss": {"fracture": {"kind": "focal"}},
+        "augmentation": {"crop_pad": 0.1, "horizontal_flip": True},
+    }  # fmt: skip
+    stopping = Recipe.model_validate(recipe.model_dump(mode="json") | {"phases": [phase]})
+    whole, state, _ = _train(stopping, data=data_set, folder=tmp_path / "whole")
+    assert (state.phase, len(state.history), state.bests) == (1, 4, {"0": state.best})
+    assert [entry["learning_rate"] for entry in state.history] == pytest.approx([0.004, 0.004, 0.002, 0.001])
+    for moment in ("part 2/9", "part 4/9"):
+        folder = tmp_path / moment.replace(" ", "-").replace("/", "-")
+        with pytest.raises(_Killed):
+            _train(stopping, data=data_set, folder=folder, die_at=moment)
+        resumed, again, _ = _train(stopping, data=data_set, folder=folder, resume=True)
+        rates = [[(e["epoch"], e["learning_rate"]) for e in one.history] for one in (again, state)]
+        assert rates[0] == rates[1]
+        assert (again.best_score, again.best_epoch) == (state.best_score, state.best_epoch)
+        for found, expected in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_data_that_says_nothing_of_a_label(recipe, data_set, tmp_path):
+    from core.errors import DataInvalid
+
+    head = recipe.heads[0].model_copy(update={"columns": ("abnormal",)})
+    other = recipe.model_copy(update={"heads": (head, recipe.heads[1])})
+    with pytest.raises(DataInvalid, match="abnormal is known; the data's columns are fractured, path"):
+        _train(other, data=data_set, folder=tmp_path / "run")
+
+
 def test_time_and_other_recipes(recipe, data_set, tmp_path):
     only_all = recipe.model_copy(update={"phases": recipe.phases[1:]})
     with pytest.raises(TrainingFailed, match="before the first epoch"):
