@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2_contingency, rankdata  # type: ignore[import-untyped]
 
 from trainer.audit.fingerprints import Fingerprint
+from trainer.audit.leaks import MAIN_LABELS, NIH_LABELS
 from trainer.datasets import Record
 
 # A shortcut is flagged from these on: an AUC this far from 0.5 whose interval stays off it, this V, or one word that is
@@ -23,6 +24,7 @@ RESAMPLES, SEED = 200, 20
 # A word must be this frequent to say anything; a column with more words than this is an identifier.
 LEAST, MOST_WORDS = 20, 12
 # Columns that say what is in the picture rather than how it was made, or name it.
+LABELS = frozenset((*MAIN_LABELS, *NIH_LABELS))
 NOT_FACTS = frozenset({"path", "split", "group", "image_id", "patient", "study", "fracture_count"})
 
 
@@ -88,7 +90,7 @@ def _words(
         "format": [fact.media_kind for fact in facts],
         "landscape": ["yes" if fact.columns > fact.rows else "no" for fact in facts],
     }
-    names = sorted({name for position in chosen for name in records[position].columns} - NOT_FACTS - {skip})
+    names = sorted({name for position in chosen for name in records[position].columns} - NOT_FACTS - LABELS - {skip})
     for name in names:
         values = [records[position].columns.get(name, "").strip().lower() for position in chosen]
         if 2 <= len(set(values)) <= MOST_WORDS:

@@ -32,15 +32,17 @@ def test_multiregion(tmp_path):
 @pytest.mark.timeout(900)
 def test_fracatlas(tmp_path):
     found = audit(read(shared("fracatlas512")).records, cache=tmp_path)
-    records, report = found.records, document(found)
-    identical = [c for c in found.clusters if "identical" in c.kinds]
-    whole = [c for c in identical if all(records[p].columns["src_truncated"] == "0" for p in c.members)]
+    report = document(found)
     assert report["duplicates"]["identical_groups"] == 71
-    assert len(whole) == 12
-    assert report["duplicates"]["conflicting_twins"] >= 6
-    assert report["majority"] == {"value": "0", "share": pytest.approx(0.824, abs=0.002)}
+    assert report["duplicates"]["identical_groups_across_splits"] == 0
+    assert 6 <= report["duplicates"]["conflicting_twins"] <= 15
+    # The published split keeps neighbours together, and misses these.
+    crossing = {tuple(sorted(found.records[p].name[-14:] for p in leak.members)) for leak in found.leaks}
+    assert ("IMG0002950.jpg", "IMG0004263.jpg") in crossing
+    assert len(crossing) <= 5
+    assert report["majority"] == {"value": "0", "share": pytest.approx(0.825, abs=0.002)}
     by_fact = {one.fact: one for one in found.shortcuts}
-    assert by_fact["hardware"].table["1"] == (99, 97)
+    assert by_fact["hardware"].table["1"] == (86, 84)
     assert by_fact["hardware"].flagged
     assert by_fact["landscape"].flagged
 
