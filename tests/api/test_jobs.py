@@ -58,10 +58,9 @@ def test_idempotency(client: httpx2.Client, trace: Trace) -> None:
         assert again.headers["idempotent-replayed"] == "true"
         other = submit(client, encoded(generated_radiograph(64, 64)), Idempotency_Key="k-1")
         assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
-        fields = client.post(
-            "/v1/jobs", files={"file": ("a", PNG)}, data={"priority": "3"}, headers={"Idempotency-Key": "k-1"}
-        )
-        assert fields.json()["code"] == "idempotency_mismatch"
+        for field in ({"priority": "3"}, {"stability": "true"}):
+            fields = client.post("/v1/jobs", files={"file": ("a", PNG)}, data=field, headers={"Idempotency-Key": "k-1"})
+            assert fields.json()["code"] == "idempotency_mismatch"
     assert submit(client, Idempotency_Key="k-2").json()["id"] != first.json()["id"]
 
 
@@ -223,7 +222,8 @@ def test_result_and_explanations(client: httpx2.Client, database: Database, stor
 
 
 def test_cancel_and_retry(client: httpx2.Client) -> None:
-    path = submit(client).json()["links"]["self"]
+    asked = client.post("/v1/jobs", files={"file": ("a", PNG)}, data={"stability": "true"}).json()
+    path = asked["links"]["self"]
     assert client.post(f"{path}/retry").json()["code"] == "transition_illegal"
     assert client.post(f"{path}/cancel").json()["state"] == "cancelled"
     again = client.post(f"{path}/cancel")
@@ -232,6 +232,7 @@ def test_cancel_and_retry(client: httpx2.Client) -> None:
     assert replayed.status_code == 202
     assert replayed.headers["location"] == replayed.json()["links"]["self"] != path
     assert f"/v1/jobs/{replayed.json()['replay_of']}" == path
+    assert asked["stability"] is replayed.json()["stability"] is True
 
 
 def test_predict(api: Api, client: httpx2.Client, database: Database, store: S3Store, model: UUID) -> None:
