@@ -160,7 +160,7 @@ NOT_RADIOGRAPHS: dict[str, Maker] = {
     "scintigram": scintigram,
 }
 # Radiographs, but of no bone region.
-OTHER_RADIOGRAPHS: dict[str, Maker] = {"chest": chest}
+OTHER_RADIOGRAPHS: dict[str, Maker] = {"chest": chest, "chest negative": lambda random: 255 - chest(random)}
 
 
 @cache
