@@ -66,7 +66,7 @@ def train(  # noqa: PLR0913, PLR0917 - the options of a command
         overrides=tuple(change or ()),
     )
     if layout is not None or split is not None:
-        loaded = loaded.with_source(layout=layout, split=None if split is None else str(split.resolve()))
+        loaded = loaded.with_source(layout=layout, split=None if split is None else _split(split))
     import keras
 
     from trainer.progress import on_terminal
@@ -90,6 +90,11 @@ def train(  # noqa: PLR0913, PLR0917 - the options of a command
         )
     if bundle is not None:
         typer.echo(str(bundle.path))
+
+
+def _split(split: Path) -> str:
+    """A file that is there by its whole path; else as it was said: in the data set's folder, or one that is shipped."""
+    return str(split.resolve() if split.exists() else split)
 
 
 def _weights(weights: str | None, *, given: bool, base: Path) -> Path | str | None:
