@@ -170,8 +170,8 @@ def _examples(records: Sequence[Record], prints: Prints, label: str | None, clas
         for axes, place in zip(row, spread, strict=False):
             axes.imshow(_pixels(chosen[place]), cmap="gray", vmin=0, vmax=255)
             region = _value(chosen[place], "region")
-            axes.set_title(region, fontsize=7, color=SOFT)
-        row[0].set_title(_title(label, value), fontsize=8, loc="left", color=INK)
+            told = f"{_title(label, value)}: {region}" if axes is row[0] else region
+            axes.set_title(told, fontsize=7, loc="left", color=SOFT)
     return figure
 
 
