@@ -17,6 +17,7 @@ from networks.classifier import RadiographClassifier
 from networks.engines import Engine, make_engine
 from networks.export import write_bundle
 from trainer import trust
+from trainer.audit import audit_split
 from trainer.calibration import calibrated, fit_temperature, logits_of, threshold_for
 from trainer.checkpoint import RunState
 from trainer.datasets import UNKNOWN, Record, of_split
@@ -49,6 +50,7 @@ def measured(recipe: Recipe, bundle: Bundle, fields: dict[str, Any], *, data: Pa
     """The Bundle with its figures on the exported graph, and its model card; `fields` are the manifest's so far."""
     folder = bundle.path
     records, _ = read_records(recipe, data)
+    fields["training"]["audit"] = audit_split(records, cache=folder.parent.parent / "fingerprints").to_json()
     present = [split for split in SHOWN_SPLITS if any(record.split == split for record in records)]
     engine = make_engine(EngineName.ONNXRUNTIME, bundle, threads=2)
     found = {split: predict_all(bundle, engine, of_split(records, split)) for split in present}
