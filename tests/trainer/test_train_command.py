@@ -56,18 +56,8 @@ def test_refused_in_one_line(arguments, said, tmp_path):
 @pytest.mark.timeout(600)
 def test_bonecnn_with_its_own_flags(tmp_path):
     data = tiny_sets.folder_tree(tmp_path / "data")
-    flags = [
-        "--epochs",
-        "2",
-        "--batch-size",
-        "8",
-        "--learning-rate",
-        "0.001",
-        "--model",
-        "custom",
-        "--image-size",
-        "64",
-    ]
+    flags = ["--epochs", "2", "--batch-size", "8", "--learning-rate", "0.001", "--model", "custom"]
+    flags += ["--image-size", "64"]
     done = _train("bonecnn", "--data", str(data), "--out", str(tmp_path / "run"), *flags)
     assert done.returncode == 0, done.stderr
     bundle = Bundle.load(Path(done.stdout.strip()))
@@ -78,5 +68,7 @@ def test_bonecnn_with_its_own_flags(tmp_path):
     assert "backbone: random weights" in done.stderr
     assert "train 2/2: val fracture_auc" in done.stderr
     again = _train("bonecnn", "--data", str(data), "--out", str(tmp_path / "run"), *flags)
-    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
-    assert "use --resume" in again.stderr
+    # TensorFlow may have said something of its own before.
+    assert again.returncode == 1
+    assert "use --resume" in again.stderr.splitlines()[-1]
+    assert "Traceback" not in again.stderr
