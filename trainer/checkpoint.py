@@ -21,7 +21,8 @@ STATE = "state.json"
 class RunState:
     """`phase` and `epoch` are the next to run. `best_score` is of the weights in the file `best` (higher is better).
 
-    `bests` names, by the number of the phase, the file with the weights of its best epoch.
+    `bests` names, by the number of the phase, the file with the weights of its best epoch. `weights` says which ones
+    the backbone began with.
     """
 
     recipe: dict[str, Any]
@@ -36,6 +37,7 @@ class RunState:
     train_images: int = 0
     backend: str = "tensorflow"
     checkpoint: str | None = None
+    weights: str | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
 
 

@@ -108,6 +108,7 @@ def _network(recipe: Recipe, fields: Mapping[str, Any]) -> str:
         f"{recipe.backbone}; input {size} × {size}, grey, letterboxed",
         *heads,
         "explanation: Grad-CAM of every label, computed in the same pass as the prediction",
+        *([f"the backbone began with {began}"] if (began := training.get("weights")) else []),
         f"weights of phase “{training['best_phase']}”, epoch {training['best_epoch']}: best on the validation split",
     ]
     return section("Network", bullets(lines))

@@ -73,7 +73,8 @@ def train(
     keras.utils.set_random_seed(recipe.seed)
     classifier = build_classifier(recipe)
     if state.best_score is None:
-        _initialise(classifier, weights, display=display)
+        state.weights = _initialise(classifier, weights)
+        display.line(f"backbone: {state.weights}")
     while state.phase < len(recipe.phases):
         if not _run_phase(run, classifier, state):
             display.line("stopped before the recipe's end; --resume goes on")
@@ -169,15 +170,14 @@ def _nothing_of(head: HeadRecipe, column: str, split: Split) -> str:
     return f"no training image's {column}{labels or ' is known'}; the data's columns are {', '.join(there)}"
 
 
-def _initialise(classifier: RadiographClassifier, weights: Path | str | None, *, display: Display) -> None:
-    """The backbone's first weights, and a line that says which."""
+def _initialise(classifier: RadiographClassifier, weights: Path | str | None) -> str:
+    """Set the backbone's first weights; which they are, in words."""
     if weights is None or weights == RANDOM:
-        display.line("backbone: random weights")
-    elif weights == IMAGENET:
-        display.line(f"backbone: {download_weights(classifier)} layers with ImageNet weights of keras.applications")
-    else:
-        file = Path(weights)
-        display.line(f"backbone: {load_weights(classifier, file)} layers from {file.name}")
+        return "random weights"
+    if weights == IMAGENET:
+        return f"{download_weights(classifier)} layers with ImageNet weights of keras.applications"
+    file = Path(weights)
+    return f"{load_weights(classifier, file)} layers from {file.name}"
 
 
 def _run_phase(run: Run, classifier: RadiographClassifier, state: RunState) -> bool:
