@@ -22,7 +22,8 @@ def pyramid(levels: Sequence[Any], *, channels: int) -> Any:
     """`levels`, fine to coarse, each (n, hᵢ, wᵢ, cᵢ) with hᵢ = ⌈h₀ / 2ⁱ⌉ → (n, h₀, w₀, channels), not negative.
 
     From the coarsest level on: brought to `channels`, doubled in size, added to the next finer level, and smoothed by a
-    depthwise separable convolution.
+    depthwise separable convolution. At last each place is averaged with its neighbours: a single cell's accident is not
+    where the fracture is.
     """
     merged = None
     for index, level in reversed(list(enumerate(levels))):
@@ -37,7 +38,7 @@ def pyramid(levels: Sequence[Any], *, channels: int) -> Any:
                 larger = keras.layers.Cropping2D(surplus, name=f"{name}_crop")(larger)
             lateral = keras.layers.Add(name=f"{name}_add")([lateral, larger])
         merged = _smoothed(keras.layers.ReLU(name=f"{name}_relu")(lateral), channels, name)
-    return merged
+    return keras.layers.AveragePooling2D(3, strides=1, padding="same", name="neck_average")(merged)
 
 
 @keras.saving.register_keras_serializable(package="lucency")

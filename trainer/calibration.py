@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
+from scipy.optimize import minimize, minimize_scalar  # type: ignore[import-untyped]
 
 from trainer.datasets import UNKNOWN
 
@@ -50,6 +50,23 @@ def fit_temperature(logits: Floats, truth: Ints, *, kind: Kind) -> float:
     lowest, highest = np.log(TEMPERATURES)
     found = minimize_scalar(log_loss, bounds=(lowest, highest), method="bounded")
     return round(float(np.exp(found.x)), 4)
+
+
+def fit_shift(logits: Floats, truth: Ints) -> float:
+    """What must be added to the (n,) logits of a label, before the temperature, for the lowest log loss of both (Platt
+    scaling): training images need not be as often positive as the validation split's. 0 where one truth alone is known.
+    """
+    known = truth != UNKNOWN
+    if len(np.unique(truth[known])) < 2:
+        return 0.0
+    sign = 2.0 * truth[known] - 1.0
+
+    def log_loss(slope_and_offset: Floats) -> float:
+        slope, offset = slope_and_offset
+        return float(np.logaddexp(0.0, -sign * (np.exp(slope) * logits[known] + offset)).mean())
+
+    slope, offset = minimize(log_loss, x0=np.zeros(2), method="Nelder-Mead").x
+    return round(float(offset / np.exp(slope)), 4)
 
 
 def threshold_for(probability: Floats, truth: Ints, *, sensitivity: float) -> float:

@@ -19,7 +19,7 @@ __all__ = ["Augmentation", "Recipe", "load_recipe", "training_part"]
 # What only the export reads.
 AFTER_TRAINING = {"version", "operating", "refit", "limits", "options", "trust"}
 # Of a data source, what changes which images are seen.
-SELECTING = {"folder", "layout", "split", "where", "balance", "at_most", "splits", "repeat", "boxes"}
+SELECTING = {"folder", "layout", "split", "where", "balance", "at_most", "splits", "leave_out", "repeat", "boxes"}
 
 
 class HeadRecipe(Part):
@@ -74,9 +74,9 @@ class Source(Part):
     """A data set: `folder` below the data setting, its `layout` (recognised where none is named), `split` a CSV in it.
 
     `where` keeps the records whose column holds one of the values; `balance` names a 0/1 column of which both values
-    are kept equally often in each split; `at_most` so many records of each split, spread over the whole. Only the
-    `splits` named are used, and the training one `repeat` times over. `boxes` is a folder of YOLO label files.
-    `attribution` is what the licence asks to be said.
+    are kept equally often in each split; `at_most` so many records of each split, spread over the whole. Records named
+    in `leave_out` are not used, of the others only those of the `splits` named, and the training ones `repeat` times
+    over. `boxes` is a folder of YOLO label files. `attribution` is what the licence asks to be said.
     """
 
     folder: str
@@ -89,6 +89,7 @@ class Source(Part):
     balance: str | None = None
     at_most: Count | None = None
     splits: Annotated[tuple[Literal["train", "val", "test"], ...], Field(min_length=1)] = ("train", "val", "test")
+    leave_out: tuple[str, ...] = ()
     repeat: Count = 1
     boxes: str | None = None
 

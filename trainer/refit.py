@@ -18,9 +18,10 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
 from networks.classifier import RadiographClassifier
+from trainer.calibration import fit_shift, logits_of
 from trainer.datasets import UNKNOWN
 from trainer.recipe import Refit
-from trainer.train import PREDICT_BATCH, Split
+from trainer.train import PREDICT_BATCH, Split, predict
 
 ITERATIONS = 500
 # A label without a training image is never the answer.
@@ -51,6 +52,23 @@ def refit_heads(
         )
         for name, refit in refits.items()
     }
+
+
+def centre_findings(classifier: RadiographClassifier, *, validation: Split) -> dict[str, float]:
+    """Add to the last bias of every label of a sigmoid head what Platt scaling on `validation` asks for; by label."""
+    outputs = predict(classifier, validation.images.pixels)
+    shifts: dict[str, float] = {}
+    for head in classifier.heads:
+        if head.kind != "sigmoid":
+            continue
+        logits = logits_of(outputs[head.name].astype(np.float64), kind="sigmoid")
+        known = validation.targets[head.name]
+        own = [fit_shift(logits[:, index], known[:, index]) for index in range(len(head.labels))]
+        last = next(layer for layer in reversed(classifier.head_chain(head.name)) if layer.weights)
+        *others, bias = last.get_weights()
+        last.set_weights([*others, bias + np.array(own, dtype=bias.dtype)])
+        shifts |= dict(zip(head.labels, own, strict=True))
+    return shifts
 
 
 class _Mirrored(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no types

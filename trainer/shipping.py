@@ -25,7 +25,7 @@ from trainer.evaluation import judged
 from trainer.evaluation import predict as predict_all
 from trainer.model_card import model_card
 from trainer.recipe import Recipe
-from trainer.refit import refit_heads
+from trainer.refit import centre_findings, refit_heads
 from trainer.sources import folders_of, read_records
 from trainer.train import Split, load_split, predict
 
@@ -39,8 +39,9 @@ def ship(
     cache = folder.parent.parent / "arrays"
     training = load_split(recipe, data=data, split="train", cache=cache) if recipe.refit else validation
     refitted = refit_heads(classifier, recipe.refit, training=training, validation=validation)
+    shifts = centre_findings(classifier, validation=validation)
     fields = manifest_fields(recipe, classifier, state, validation)
-    fields["training"]["refit"] = refitted
+    fields["training"] |= {"refit": refitted, "logit_shifts": shifts}
     # The figures are those of the exported graph on the serving engine, so it is written before they are known.
     bundle = write_bundle(folder, classifier, fields=fields, model_card="")
     return measured(recipe, bundle, fields, data=data)

@@ -68,7 +68,7 @@ def _selected(data_set: DataSet, source: Source, *, seed: int) -> DataSet:
 
 
 def _wanted(record: Record, source: Source) -> bool:
-    if record.split is not None and record.split not in source.splits:
+    if record.name in source.leave_out or (record.split is not None and record.split not in source.splits):
         return False
     return all(record.columns.get(column, "").strip().lower() in values for column, values in source.where.items())
 
