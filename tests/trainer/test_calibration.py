@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.calibration import calibrated, fit_temperature, logits_of, threshold_for
+from trainer.calibration import calibrated, fit_shift, fit_temperature, logits_of, threshold_for
 
 
 def test_temperature_of_overconfident_logits():
@@ -14,6 +14,15 @@ def test_temperature_of_overconfident_logits():
     truth = (random.random((4000, 1)) < 1 / (1 + np.exp(-logits))).astype(np.int64)
     assert fit_temperature(logits * 3, truth, kind="sigmoid") == pytest.approx(3, rel=0.1)
     assert fit_temperature(logits, np.full_like(truth, -1), kind="sigmoid") == 1.0
+
+
+def test_a_shift_undoes_another_share_of_positives():
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2, 4000)
+    truth = (random.random(4000) < 1 / (1 + np.exp(-logits))).astype(np.int64)
+    truth[:10] = -1
+    assert fit_shift(2 * (logits + 1.5), truth) == pytest.approx(-3.0, abs=0.3)
+    assert fit_shift(logits, np.ones(4000, dtype=np.int64)) == 0.0
 
 
 @pytest.mark.parametrize("kind", ["sigmoid", "softmax"])

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from trainer.recipe import Recipe, Refit
-from trainer.refit import refit_heads
+from trainer.refit import centre_findings, refit_heads
 from trainer.train import build_classifier, load_split, predict
 
 pytestmark = pytest.mark.keras
@@ -52,6 +52,26 @@ def test_a_label_without_images_is_never_the_answer(recipe: Recipe, data_set: Pa
     probabilities = predict(classifier, split.images.pixels)["region"]
     assert probabilities[:, 2].max() < 1e-6
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-5)
+
+
+def test_findings_are_centred_on_the_validation_split(recipe: Recipe, data_set: Path, tmp_path: Path) -> None:
+    classifier = build_classifier(recipe)
+    split = load_split(recipe, data=data_set, split="train", cache=tmp_path)
+    last = classifier.get_layer("fracture_logits")
+    kernel, bias = last.get_weights()
+    last.set_weights([kernel, bias + 4.0])
+    before = predict(classifier, split.images.pixels)
+    shifts = centre_findings(classifier, validation=split)
+    after = predict(classifier, split.images.pixels)
+    assert list(shifts) == ["fracture"]
+    assert last.get_weights()[1] == pytest.approx(bias + 4.0 + shifts["fracture"], abs=1e-4)
+    np.testing.assert_array_equal(before["region"], after["region"])
+
+    def log_loss(probability: NDArray[np.float32]) -> float:
+        truth = split.targets["fracture"]
+        return float(-np.log(np.where(truth == 1, probability, 1 - probability)).mean())
+
+    assert log_loss(after["fracture"]) < log_loss(before["fracture"])
 
 
 def test_only_one_layer_softmax_heads_may_be_named() -> None:
