@@ -12,30 +12,37 @@ pytestmark = pytest.mark.keras
 
 
 def _textbook(classifier, batch):
-    """(n, L, gh, gw): pooled gradients of each label's logit × activations, summed over channels, ReLU."""
+    """(n, L, gh, gw): pooled gradients of each label's logit × activations, summed over channels, ReLU.
+
+    Behind a neck, heads that do not peak have the backbone's coarser grid: each of its cells is repeated.
+    """
     import keras
     import tensorflow as tf
 
-    features = classifier.get_layer("features").output
-    logits = [classifier.head_chain(head.name)[-2].output for head in classifier.heads]
-    model = keras.Model(classifier.inputs[0], [features, *logits])
-    with tf.GradientTape(persistent=True) as tape:
-        activations, *scores = model(batch, training=False)
-        tape.watch(activations)
-        pooled = tf.reduce_mean(activations, axis=(1, 2))
-        columns = []
-        for head in classifier.heads:
-            tensor = pooled
-            for layer in classifier.head_chain(head.name)[:-1]:
+    from networks.classifier import FEATURES, TOP
+
+    top = FEATURES if classifier.neck is None else TOP
+    fine, coarse = keras.Model(classifier.inputs[0], [classifier.get_layer(name).output for name in (FEATURES, top)])(
+        batch, training=False
+    )
+    outputs, maps = classifier(batch, training=False), []
+    for head in classifier.heads:
+        activations, pooling = (fine, []) if head.peaks else (coarse, [keras.layers.GlobalAveragePooling2D()])
+        *chain, last = classifier.head_chain(head.name)
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(activations)
+            tensor = activations
+            for layer in [*pooling, *chain]:
                 tensor = (
                     layer(tensor, training=False) if "bn" in layer.name or "dropout" in layer.name else layer(tensor)
                 )
-            columns += [tensor[:, index] for index in range(len(head.labels))]
-    np.testing.assert_allclose(np.stack(columns, 1), np.concatenate(scores, 1), rtol=1e-4, atol=1e-4)
-    maps = []
-    for column in columns:
-        weights = tf.reduce_mean(tape.gradient(column, activations), axis=(1, 2), keepdims=True)
-        maps.append(tf.nn.relu(tf.reduce_sum(weights * activations, axis=-1)).numpy())
+            columns = [tensor[:, index] for index in range(len(head.labels))]
+        np.testing.assert_allclose(last(tensor), outputs[head.name], rtol=1e-4, atol=1e-5)
+        for column in columns:
+            weights = tf.reduce_mean(tape.gradient(column, activations), axis=(1, 2), keepdims=True)
+            cells = tf.nn.relu(tf.reduce_sum(weights * activations, axis=-1)).numpy()
+            times = fine.shape[1] // activations.shape[1]
+            maps.append(cells.repeat(times, axis=1).repeat(times, axis=2))
     return np.stack(maps, axis=1)
 
 
