@@ -69,7 +69,7 @@ def test_findings_are_centred_on_the_validation_split(recipe: Recipe, data_set: 
 
     def log_loss(probability: NDArray[np.float32]) -> float:
         truth = split.targets["fracture"]
-        return float(-np.log(np.where(truth == 1, probability, 1 - probability)).mean())
+        return float(-np.log(np.clip(np.where(truth == 1, probability, 1 - probability), 1e-7, 1)).mean())
 
     assert log_loss(after["fracture"]) < log_loss(before["fracture"])
 

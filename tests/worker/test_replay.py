@@ -76,15 +76,15 @@ def test_every_place_in_every_batch_is_reproduced(
         assert names(found) == {"conditions": [], "figures": [], "files": []}
         assert found.compared["files"] == 2
         assert found.compared["figures"] > 15
-    # The same image alone: on this engine the batch changes no bit.
+    # The same image alone: the batch changes the last bits at most.
     alone = add_job(database, store, site, seed=6)
     with database.unit_of_work() as session:
         session.execute(text("UPDATE job SET stability = true WHERE id = :id"), {"id": alone})
     assert runtime.pipeline.drain(budget_s=60) is False
     with database.unit_of_work() as session:
         one, many = (jobs.result(session, site_id=site, job_id=job_id) for job_id in (alone, made[-1]))
-        assert one.findings[0].probability == many.findings[0].probability
-        assert one.region_probabilities == many.region_probabilities
+        assert one.findings[0].probability == pytest.approx(many.findings[0].probability, abs=1e-6)
+        assert one.region_probabilities == pytest.approx(many.region_probabilities, abs=1e-6)
         assert one.findings[0].stability is not None
     assert replay(alone, database=database, store=store, settings=quick).identical
 

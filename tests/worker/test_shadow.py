@@ -82,8 +82,8 @@ def test_two_shadows_judge_what_the_active_one_decided(
             (finding,) = result.findings
             row = judged(database, always)[job_id]
             # The same network: the same figures, whatever batch they came from. The other limit: another decision.
-            assert row.probabilities["fracture"] == finding.probability
-            assert row.probabilities[result.region] == result.region_probability
+            assert row.probabilities["fracture"] == pytest.approx(finding.probability, abs=1e-6)
+            assert row.probabilities[result.region] == pytest.approx(result.region_probability, abs=1e-6)
             assert row.decisions == {"fracture": "positive"}
     assert {pair.shadow_decision for pair in pairs} == {"positive"}
     assert all(row.decisions == {"fracture": "negative"} for row in judged(database, never).values())
