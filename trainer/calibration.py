@@ -65,7 +65,9 @@ def fit_shift(logits: Floats, truth: Ints) -> float:
         slope, offset = slope_and_offset
         return float(np.logaddexp(0.0, -sign * (np.exp(slope) * logits[known] + offset)).mean())
 
-    slope, offset = minimize(log_loss, x0=np.zeros(2), method="Nelder-Mead").x
+    # Where the logits hardly differ, the slope says nothing: it stays within what a temperature may be.
+    steepest = float(np.log(TEMPERATURES[1]))
+    slope, offset = minimize(log_loss, x0=np.zeros(2), bounds=[(-steepest, steepest), (None, None)]).x
     return round(float(offset / np.exp(slope)), 4)
 
 

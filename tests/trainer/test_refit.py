@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from trainer.calibration import calibrated, fit_temperature, logits_of
 from trainer.recipe import Recipe, Refit
 from trainer.refit import centre_findings, refit_heads
 from trainer.train import build_classifier, load_split, predict
@@ -68,8 +69,11 @@ def test_findings_are_centred_on_the_validation_split(recipe: Recipe, data_set: 
     np.testing.assert_array_equal(before["region"], after["region"])
 
     def log_loss(probability: NDArray[np.float32]) -> float:
-        truth = split.targets["fracture"]
-        return float(-np.log(np.clip(np.where(truth == 1, probability, 1 - probability), 1e-7, 1)).mean())
+        """After the temperature, which is fitted next."""
+        truth, logits = split.targets["fracture"], logits_of(probability.astype(np.float64), kind="sigmoid")
+        temperature = fit_temperature(logits, truth, kind="sigmoid")
+        fitted = calibrated(logits, kind="sigmoid", temperature=temperature)
+        return float(-np.log(np.clip(np.where(truth == 1, fitted, 1 - fitted), 1e-7, 1)).mean())
 
     assert log_loss(after["fracture"]) < log_loss(before["fracture"])
 
