@@ -15,8 +15,8 @@ from core.settings import load_settings
 
 
 def shared(relative: str) -> Path:
-    """A path below the setting LUCENCY_DATA; the test is skipped where it is absent."""
-    path = load_settings().data / relative
+    """An absolute path below the setting LUCENCY_DATA, good to link to; the test is skipped where it is absent."""
+    path = load_settings().data.resolve() / relative
     if not path.exists():
         pytest.skip(f"{relative} is not there (LUCENCY_DATA={load_settings().data})")
     return path

@@ -12,11 +12,16 @@ from trainer.recipe import Augmentation
 def augment(
     image: NDArray[np.uint8], spec: Augmentation, *, random: np.random.Generator, pad: int
 ) -> NDArray[np.uint8]:
-    """(size, size, 1) uint8 → the same shape: one affine warp, then one grey-value table. `pad` fills what comes in."""
+    """(size, size, 1) uint8 → the same shape: the edges of a plate, one affine warp, then one grey-value table.
+
+    `pad` fills what comes in.
+    """
     size = image.shape[0]
+    matrix = warp_matrix(spec, size=size, random=random)
+    plain = np.ascontiguousarray(image[:, :, 0])
     warped = cv2.warpAffine(
-        np.ascontiguousarray(image[:, :, 0]),
-        warp_matrix(spec, size=size, random=random),
+        _with_plate(plain, random=random, pad=pad) if spec.plate and random.random() < spec.plate else plain,
+        matrix,
         (size, size),
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
@@ -57,3 +62,16 @@ def _sides(share: float, *, size: int, random: np.random.Generator) -> NDArray[n
     low, high = random.uniform(-share, share, (2, 2)) * size
     stretch = size / (size - low - high)
     return np.hstack([np.diag(stretch), (-low * stretch)[:, None]])
+
+
+def _with_plate(image: NDArray[np.uint8], *, random: np.random.Generator, pad: int) -> NDArray[np.uint8]:
+    """A copy whose picture, without the letterbox, is bright on one or two sides: a MONOCHROME1 plate, not exposed."""
+    rows, columns = (np.flatnonzero((image != pad).any(axis=axis)) for axis in (1, 0))
+    copy = image.copy()
+    if len(rows) and len(columns):
+        part = copy[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        for side in random.permutation(4)[: random.integers(1, 3)]:
+            deep = max(1, int(part.shape[side // 2] * random.uniform(0.03, 0.2)))
+            edge = slice(None, deep) if side % 2 == 0 else slice(-deep, None)
+            part[edge if side < 2 else slice(None), edge if side >= 2 else slice(None)] = int(random.integers(190, 256))
+    return copy

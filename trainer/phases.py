@@ -23,7 +23,8 @@ class Augmentation(Part):
     `brightness` in grey values; each is drawn uniformly from ± its value.
 
     `crop_pad` moves each side on its own, by up to this fraction of the image: inwards (crop) or outwards (pad).
-    Saturation is not among them: a grey image has none.
+    Saturation is not among them: a grey image has none. `plate` is the share of images that get the bright edges of a
+    plate that was exposed in its middle only, on one or two sides, each up to a fifth of the picture.
     """
 
     horizontal_flip: bool = False
@@ -34,6 +35,7 @@ class Augmentation(Part):
     crop_pad: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     contrast: Share = 0.0
     brightness: NotNegative = 0.0
+    plate: Share = 0.0
 
 
 class Loss(Part):

@@ -21,7 +21,7 @@ class Images:
     """Puts images into a tree: real ones by links where the shared data is there, else generated ones."""
 
     def __init__(self) -> None:
-        folder = load_settings().data / "fracatlas512" / "images" / "Fractured"
+        folder = load_settings().data.resolve() / "fracatlas512" / "images" / "Fractured"
         real = sorted(folder.iterdir())[:64] if folder.is_dir() else []
         self._real: Iterator[Path] = itertools.cycle(real)
         self.real = bool(real)
