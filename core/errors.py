@@ -120,6 +120,18 @@ class ImageColoured(InputRejected):
     code, title = "image_coloured", "A radiograph is grey; this image's channels differ"
 
 
+class ArchiveUnsafe(InputRejected):
+    code, title = "archive_unsafe", "The archive is unsafe; nothing of it was taken"
+
+
+class NotInManifest(InputRejected):
+    code, title = "not_in_manifest", "The file is not in the batch's manifest, or was altered since"
+
+
+class NotReceived(InputRejected):
+    code, title = "not_received", "The file was not sent before the batch was completed"
+
+
 class IdempotencyMismatch(InputRejected):
     code, title = "idempotency_mismatch", "The Idempotency-Key was used with another request"
 
@@ -158,6 +170,10 @@ class TransitionIllegal(Conflict):
 
 class ModelMoveIllegal(Conflict):
     code, title = "model_move_illegal", "The model's state does not allow this"
+
+
+class BatchClosed(Conflict):
+    code, title = "batch_closed", "The batch is complete and takes no more files"
 
 
 class ResultNotReady(Conflict):
@@ -231,6 +247,28 @@ class DeadlineExceeded(LucencyError):
 
 
 # --- Bundles and the command line ------------------------------------------------------------------------------------
+
+
+class SealBroken(LucencyError):
+    code, title = "seal_broken", "Sealed data cannot be opened: another key, or it was altered"
+
+
+class DeliveryFailed(LucencyError):
+    """A result did not reach its target. `retryable` tells whether another try may."""
+
+    code, status, title, retryable = "delivery_failed", 502, "The result could not be delivered", True
+
+
+class DeliveryRefused(DeliveryFailed):
+    code, title, retryable = "delivery_refused", "The target refuses the result", False
+
+
+class AuditBroken(LucencyError):
+    code, title = "audit_broken", "The audit log was altered or is incomplete"
+
+
+class GatewayFailed(LucencyError):
+    code, title = "gateway_failed", "The DICOM gateway could not be started"
 
 
 class ObjectMissing(LucencyError):

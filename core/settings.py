@@ -62,6 +62,39 @@ class Settings(BaseSettings):
     queue_limit: PositiveInt = 1_000_000
     site_active_limit: PositiveInt = 100_000
 
+    # Seals the Sites' keys: 32 bytes in URL-safe base64. `lucency up` makes one; losing it loses every identity.
+    identity_key: SecretStr | None = None
+
+    # Batches. Sizes of archives are bytes after inflation.
+    batch_files: PositiveInt = 100_000
+    archive_files: PositiveInt = 20_000
+    archive_bytes: PositiveInt = 16 * 1024 * MEBIBYTE
+    archive_ratio: PositiveInt = 200
+
+    # Studies: judged together when no image came for so long.
+    study_quiet: PositiveFloat = 60.0
+
+    # Deliveries.
+    delivery_attempts: PositiveInt = 12
+    delivery_timeout: PositiveFloat = 30.0
+    delivery_retry_base: PositiveFloat = 5.0
+    delivery_retry_cap: PositiveFloat = 3600.0
+    # Private addresses may be named as webhook and STOW targets: within a hospital they are what is wanted.
+    delivery_private_addresses: bool = False
+
+    # The DICOM gateway. An empty allow-list lets everyone in; entries are AE titles, and addresses or networks.
+    gateway_ae_title: str = "LUCENCY"
+    gateway_host: str = "127.0.0.1"
+    gateway_port: Annotated[int, Field(ge=0, le=65535)] = 11112
+    gateway_spool: Path | None = None
+    gateway_peers: str = ""
+    gateway_networks: str = ""
+    gateway_accept_secondary_capture: bool = False
+    gateway_tls_certificate: Path | None = None
+    gateway_tls_key: Path | None = None
+    gateway_tls_authority: Path | None = None
+    gateway_free_bytes: PositiveInt = 1024 * MEBIBYTE
+
     # A job's life.
     max_attempts: PositiveInt = 5
     max_crashes: PositiveInt = 3

@@ -132,6 +132,89 @@ class EngineName(StrEnum):
     TENSORFLOW = "tensorflow"
 
 
+class BatchState(StrEnum):
+    """A Batch takes files while it is open; `complete` closes it, and what was not sent by then is rejected."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class BatchItemState(StrEnum):
+    """What became of a file of a manifest. All but `awaiting` are final."""
+
+    AWAITING = "awaiting"
+    JOB = "job"
+    REJECTED = "rejected"
+    DUPLICATE = "duplicate"
+
+
+class ReportKind(StrEnum):
+    """The forms of one result (`reports`)."""
+
+    JSON = "json"
+    OVERLAY = "overlay"
+    PDF = "pdf"
+    SR = "sr"
+    SC = "sc"
+    GSPS = "gsps"
+    FHIR = "fhir"
+    CSV = "csv"
+
+
+class DeliveryKind(StrEnum):
+    """How a result leaves."""
+
+    C_STORE = "c_store"
+    STOW = "stow"
+    WEBHOOK = "webhook"
+
+
+class DeliveryState(StrEnum):
+    """A Delivery is tried again from `pending` until it is delivered, or dead when its attempts are spent."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+class BurnedInPolicy(StrEnum):
+    """What a Site does with an image whose header says that patient data may be burned into its pixels."""
+
+    REFUSE = "refuse"
+    QUARANTINE = "quarantine"
+    ACCEPT = "accept"
+
+
+class StudyRule(StrEnum):
+    """How the probabilities of a Study's images become one."""
+
+    MEAN = "mean"
+    MAX = "max"
+
+
+class StudyState(StrEnum):
+    """A Study is open while images may still come, settled when it was quiet long enough and judged."""
+
+    OPEN = "open"
+    SETTLED = "settled"
+
+
+class AuditAction(StrEnum):
+    """What was done with patient data or with the place itself: one AuditRecord each, append-only and hash-chained."""
+
+    IMAGE_RECEIVED = "image_received"
+    IMAGE_RETRIEVED = "image_retrieved"
+    IDENTITY_OPENED = "identity_opened"
+    RESULT_EXPORTED = "result_exported"
+    RESULT_DELIVERED = "result_delivered"
+    QUARANTINE_RELEASED = "quarantine_released"
+    ERASED = "erased"
+    EXPIRED = "expired"
+    SITE_CHANGED = "site_changed"
+    KEY_ISSUED = "key_issued"
+    KEY_REVOKED = "key_revoked"
+
+
 class Scope(StrEnum):
     """What an API key may do."""
 

@@ -122,7 +122,11 @@ class Study(Base):
 
 
 class Image(Base):
-    """A stored radiograph, by its content; sizes in bytes and pixels of the file."""
+    """A stored radiograph, by its content; sizes in bytes and pixels of the file.
+
+    It is stored de-identified: `sha256` is of the stored bytes, `received_sha256` of the file as it came, and UIDs are
+    those of the stored instance. `attributes`: DICOM JSON (PS3.18 F) of what a search answers.
+    """
 
     __tablename__ = "image"
     __table_args__ = (
@@ -131,6 +135,9 @@ class Image(Base):
         one_of("media_kind", MediaKind),
         CheckConstraint("length(sha256) = 64", name="sha256_length"),
         CheckConstraint("size_bytes > 0 AND rows > 0 AND columns > 0 AND bits_stored > 0", name="sizes_positive"),
+        CheckConstraint("length(received_sha256) = 64", name="received_sha256_length"),
+        Index("ix_image_received", "site_id", "received_sha256"),
+        Index("ix_image_study", "study_id"),
     )
     id: Mapped[UUID] = _key()
     site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
@@ -147,6 +154,9 @@ class Image(Base):
     body_part: Mapped[str | None]
     sop_class_uid: Mapped[str | None]
     sop_instance_uid: Mapped[str | None]
+    series_instance_uid: Mapped[str | None]
+    received_sha256: Mapped[str | None]
+    attributes: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = _now()
 
 

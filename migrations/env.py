@@ -6,7 +6,8 @@ from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
 
 from core.settings import load_settings
-from db.registry_tables import Base
+from db import hospital_tables, registry_tables  # noqa: F401 - their tables join the metadata
+from db.tables import Base
 
 LOCK_TIMEOUT = "5s"
 

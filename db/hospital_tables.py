@@ -1,0 +1,221 @@
+"""What a hospital needs beside jobs: batches, sealed identities, study results, deliveries, the audit log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+    false,
+    func,
+    text,
+    true,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+from uuid_utils.compat import uuid7
+
+from core.vocabulary import (
+    AuditAction,
+    BatchItemState,
+    BatchState,
+    BurnedInPolicy,
+    DeliveryKind,
+    DeliveryState,
+    StudyRule,
+    StudyState,
+)
+from db.tables import Base, one_of
+
+
+def _key() -> Mapped[UUID]:
+    return mapped_column(primary_key=True, default=uuid7)
+
+
+def _now() -> Mapped[datetime]:
+    return mapped_column(server_default=func.now())
+
+
+class SitePolicy(Base):
+    """How a Site wants its data handled, and its key, itself sealed by the installation's.
+
+    `retention_days`: images and results older than this go; null keeps them. A Site without a row has the defaults.
+    """
+
+    __tablename__ = "site_policy"
+    __table_args__ = (
+        one_of("burned_in", BurnedInPolicy),
+        CheckConstraint("retention_days > 0", name="retention_positive"),
+    )
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"), primary_key=True)
+    sealed_key: Mapped[bytes] = mapped_column(LargeBinary)
+    burned_in: Mapped[str] = mapped_column(server_default=BurnedInPolicy.REFUSE.value)
+    accept_secondary_capture: Mapped[bool] = mapped_column(server_default=false())
+    retention_days: Mapped[int | None]
+    created_at: Mapped[datetime] = _now()
+
+
+class SealedIdentity(Base):
+    """The Identity of one Image, sealed with its Site's key: the only place that knows the patient."""
+
+    __tablename__ = "sealed_identity"
+    image_id: Mapped[UUID] = mapped_column(ForeignKey("image.id", ondelete="CASCADE"), primary_key=True)
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = _now()
+
+
+class Batch(Base):
+    """Many files under one manifest of `files` entries."""
+
+    __tablename__ = "batch"
+    __table_args__ = (
+        UniqueConstraint("site_id", "idempotency_key"),
+        one_of("state", BatchState),
+        CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name="closed_means_dated"),
+        CheckConstraint("files > 0", name="files_positive"),
+        Index("ix_batch_site", "site_id", "created_at", "id"),
+    )
+    id: Mapped[UUID] = _key()
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
+    state: Mapped[str] = mapped_column(server_default=BatchState.OPEN.value)
+    idempotency_key: Mapped[str | None]
+    request_hash: Mapped[str]
+    files: Mapped[int]
+    priority: Mapped[int] = mapped_column(server_default="0")
+    explain: Mapped[list[str] | None]
+    created_at: Mapped[datetime] = _now()
+    closed_at: Mapped[datetime | None]
+
+
+class BatchItem(Base):
+    """One file of a manifest. Its path, which may name a patient, is sealed with the Site's key.
+
+    `sha256` is of the file as the client has it. `job_id` of a duplicate is the Job that has its result; it is null
+    once that was erased. `code` and `detail` are those of the error that a rejected file met.
+    """
+
+    __tablename__ = "batch_item"
+    __table_args__ = (
+        UniqueConstraint("batch_id", "position"),
+        one_of("state", BatchItemState),
+        CheckConstraint("length(sha256) = 64", name="sha256_length"),
+        CheckConstraint("(state = 'rejected') = (code IS NOT NULL)", name="rejected_means_code"),
+        CheckConstraint("job_id IS NULL OR state IN ('job', 'duplicate')", name="job_means_judged"),
+        Index("ix_batch_item_content", "batch_id", "sha256"),
+        Index("ix_batch_item_job", "job_id"),
+    )
+    id: Mapped[UUID] = _key()
+    batch_id: Mapped[UUID] = mapped_column(ForeignKey("batch.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    sealed_path: Mapped[bytes] = mapped_column(LargeBinary)
+    sha256: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default=BatchItemState.AWAITING.value)
+    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("job.id", ondelete="SET NULL"))
+    code: Mapped[str | None]
+    detail: Mapped[str | None]
+    updated_at: Mapped[datetime] = _now()
+
+
+class StudyResult(Base):
+    """What the images of a Study say together, by one ModelVersion. `findings`: [{label, probability, threshold,
+    decision, three_way, images}]; it is open again when an image comes after it was settled, and `revision` counts
+    how often it was settled.
+    """
+
+    __tablename__ = "study_result"
+    __table_args__ = (
+        one_of("state", StudyState),
+        one_of("rule", StudyRule),
+        CheckConstraint("(state = 'settled') <= (settled_at IS NOT NULL)", name="settled_means_dated"),
+        Index("ix_study_result_open", "last_image_at", postgresql_where=text("state = 'open'")),
+    )
+    study_id: Mapped[UUID] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"), primary_key=True)
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
+    state: Mapped[str] = mapped_column(server_default=StudyState.OPEN.value)
+    revision: Mapped[int] = mapped_column(server_default="0")
+    model_version_id: Mapped[UUID | None] = mapped_column(ForeignKey("model_version.id"))
+    rule: Mapped[str | None]
+    findings: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)
+    images: Mapped[int] = mapped_column(server_default="0")
+    failed_images: Mapped[int] = mapped_column(server_default="0")
+    last_image_at: Mapped[datetime] = _now()
+    settled_at: Mapped[datetime | None]
+
+
+class DeliveryRule(Base):
+    """Where a Site's results go by themselves. `target` holds what is no secret (host, port, AE titles, URL), `secret`
+    what is, sealed with the Site's key. `reports`: ReportKinds, for C-STORE and STOW those that are DICOM.
+
+    `with_identity`: sent home, under the original UIDs and names; else as stored.
+    """
+
+    __tablename__ = "delivery_rule"
+    __table_args__ = (one_of("kind", DeliveryKind), UniqueConstraint("site_id", "name"))
+    id: Mapped[UUID] = _key()
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
+    name: Mapped[str]
+    kind: Mapped[str]
+    target: Mapped[dict[str, Any]]
+    secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    reports: Mapped[list[str]]
+    with_identity: Mapped[bool] = mapped_column(server_default=false())
+    enabled: Mapped[bool] = mapped_column(server_default=true())
+    created_at: Mapped[datetime] = _now()
+
+
+class Delivery(Base):
+    """One result's way to one DeliveryRule's target; made with the transition that it tells of."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        one_of("state", DeliveryState),
+        UniqueConstraint("rule_id", "job_id", "redelivery_of", postgresql_nulls_not_distinct=True),
+        CheckConstraint("(state = 'delivered') = (delivered_at IS NOT NULL)", name="delivered_means_dated"),
+        Index("ix_delivery_due", "run_after", postgresql_where=text("state = 'pending'")),
+        Index("ix_delivery_job", "job_id"),
+    )
+    id: Mapped[UUID] = _key()
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
+    rule_id: Mapped[UUID] = mapped_column(ForeignKey("delivery_rule.id", ondelete="CASCADE"))
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"))
+    redelivery_of: Mapped[UUID | None] = mapped_column(ForeignKey("delivery.id", ondelete="CASCADE"))
+    state: Mapped[str] = mapped_column(server_default=DeliveryState.PENDING.value)
+    attempt: Mapped[int] = mapped_column(server_default="0")
+    fence: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    leased_until: Mapped[datetime | None]
+    run_after: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = _now()
+    delivered_at: Mapped[datetime | None]
+    code: Mapped[str | None]
+    detail: Mapped[str | None]
+
+
+class AuditRecord(Base):
+    """One access to patient data or change of the place. `hash` is the SHA-256 over this record and the hash before it
+    in its Site's chain; a trigger refuses to change or remove one. No patient data is in it: ids only.
+    """
+
+    __tablename__ = "audit_record"
+    __table_args__ = (
+        one_of("action", AuditAction),
+        UniqueConstraint("site_id", "number"),
+        CheckConstraint("number > 0", name="number_positive"),
+    )
+    id: Mapped[UUID] = _key()
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
+    number: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[datetime] = _now()
+    actor: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    detail: Mapped[dict[str, Any]]
+    previous_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    hash: Mapped[bytes] = mapped_column(LargeBinary)

@@ -1,0 +1,1 @@
+"""The DICOM network listener: what arrives by C-STORE goes to the HTTP API."""

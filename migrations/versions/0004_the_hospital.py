@@ -1,0 +1,242 @@
+"""The hospital: batches, sealed identities and policies of Sites, study results, deliveries, the audit log."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+APPEND_ONLY = """
+CREATE FUNCTION audit_record_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'audit_record is append-only' USING ERRCODE = 'check_violation';
+END $$;
+CREATE TRIGGER audit_record_append_only BEFORE UPDATE OR DELETE ON audit_record FOR EACH ROW
+    EXECUTE FUNCTION audit_record_append_only();
+CREATE TRIGGER audit_record_no_truncate BEFORE TRUNCATE ON audit_record FOR EACH STATEMENT
+    EXECUTE FUNCTION audit_record_append_only();
+"""
+
+
+def upgrade() -> None:
+    op.create_table(
+        "audit_record",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("site_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("detail", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("previous_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.CheckConstraint(
+            "action IN ('erased', 'expired', 'identity_opened', 'image_received', 'image_retrieved', 'key_issued', "
+            "'key_revoked', 'quarantine_released', 'result_delivered', 'result_exported', 'site_changed')",
+            name=op.f("ck_audit_record_action_known"),
+        ),
+        sa.CheckConstraint("number > 0", name=op.f("ck_audit_record_number_positive")),
+        sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_audit_record_site_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_record")),
+        sa.UniqueConstraint("site_id", "number", name=op.f("uq_audit_record_site_id_number")),
+    )
+    op.create_table(
+        "batch",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("site_id", sa.Uuid(), nullable=False),
+        sa.Column("state", sa.Text(), server_default="open", nullable=False),
+        sa.Column("idempotency_key", sa.Text(), nullable=True),
+        sa.Column("request_hash", sa.Text(), nullable=False),
+        sa.Column("files", sa.Integer(), nullable=False),
+        sa.Column("priority", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("explain", postgresql.ARRAY(sa.Text()), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name=op.f("ck_batch_closed_means_dated")),
+        sa.CheckConstraint("state IN ('closed', 'open')", name=op.f("ck_batch_state_known")),
+        sa.CheckConstraint("files > 0", name=op.f("ck_batch_files_positive")),
+        sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_batch_site_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_batch")),
+        sa.UniqueConstraint("site_id", "idempotency_key", name=op.f("uq_batch_site_id_idempotency_key")),
+    )
+    op.create_index("ix_batch_site", "batch", ["site_id", "created_at", "id"], unique=False)
+    op.create_table(
+        "delivery_rule",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("site_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("target", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=True),
+        sa.Column("reports", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("with_identity", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("enabled", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("kind IN ('c_store', 'stow', 'webhook')", name=op.f("ck_delivery_rule_kind_known")),
+        sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_delivery_rule_site_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_rule")),
+        sa.UniqueConstraint("site_id", "name", name=op.f("uq_delivery_rule_site_id_name")),
+    )
+    op.create_table(
+        "site_policy",
+        sa.Column("site_id", sa.Uuid(), nullable=False),
+        sa.Column("sealed_key", sa.LargeBinary(), nullable=False),
+        sa.Column("burned_in", sa.Text(), server_default="refuse", nullable=False),
+        sa.Column("accept_secondary_capture", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("retention_days", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "burned_in IN ('accept', 'quarantine', 'refuse')", name=op.f("ck_site_policy_burned_in_known")
+        ),
+        sa.CheckConstraint("retention_days > 0", name=op.f("ck_site_policy_retention_positive")),
+        sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_site_policy_site_id")),
+        sa.PrimaryKeyConstraint("site_id", name=op.f("pk_site_policy")),
+    )
+    op.create_table(
+        "study_result",
+        sa.Column("study_id", sa.Uuid(), nullable=False),
+        sa.Column("site_id", sa.Uuid(), nullable=False),
+        sa.Column("state", sa.Text(), server_default="open", nullable=False),
+        sa.Column("revision", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("model_version_id", sa.Uuid(), nullable=True),
+        sa.Column("rule", sa.Text(), nullable=True),
+        sa.Column("findings", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("images", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("failed_images", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("last_image_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'settled') <= (settled_at IS NOT NULL)", name=op.f("ck_study_result_settled_means_dated")
+        ),
+        sa.CheckConstraint("rule IN ('max', 'mean')", name=op.f("ck_study_result_rule_known")),
+        sa.CheckConstraint("state IN ('open', 'settled')", name=op.f("ck_study_result_state_known")),
+        sa.ForeignKeyConstraint(
+            ["model_version_id"], ["model_version.id"], name=op.f("fk_study_result_model_version_id")
+        ),
+        sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_study_result_site_id")),
+        sa.ForeignKeyConstraint(["study_id"], ["study.id"], name=op.f("fk_study_result_study_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("study_id", name=op.f("pk_study_result")),
+    )
+    op.create_index(
+        "ix_study_result_open",
+        "study_result",
+        ["last_image_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'open'"),
+    )
+    op.create_table(
+        "sealed_identity",
+        sa.Column("image_id", sa.Uuid(), nullable=False),
+        sa.Column("site_id", sa.Uuid(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["image_id"], ["image.id"], name=op.f("fk_sealed_identity_image_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_sealed_identity_site_id")),
+        sa.PrimaryKeyConstraint("image_id", name=op.f("pk_sealed_identity")),
+    )
+    op.create_table(
+        "batch_item",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("batch_id", sa.Uuid(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("sealed_path", sa.LargeBinary(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), server_default="awaiting", nullable=False),
+        sa.Column("job_id", sa.Uuid(), nullable=True),
+        sa.Column("code", sa.Text(), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("(state = 'rejected') = (code IS NOT NULL)", name=op.f("ck_batch_item_rejected_means_code")),
+        sa.CheckConstraint(
+            "job_id IS NULL OR state IN ('job', 'duplicate')", name=op.f("ck_batch_item_job_means_judged")
+        ),
+        sa.CheckConstraint(
+            "state IN ('awaiting', 'duplicate', 'job', 'rejected')", name=op.f("ck_batch_item_state_known")
+        ),
+        sa.CheckConstraint("length(sha256) = 64", name=op.f("ck_batch_item_sha256_length")),
+        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_batch_item_batch_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_batch_item_job_id"), ondelete="SET NULL"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_batch_item")),
+        sa.UniqueConstraint("batch_id", "position", name=op.f("uq_batch_item_batch_id_position")),
+    )
+    op.create_index("ix_batch_item_content", "batch_item", ["batch_id", "sha256"], unique=False)
+    op.create_index("ix_batch_item_job", "batch_item", ["job_id"], unique=False)
+    op.create_table(
+        "delivery",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("site_id", sa.Uuid(), nullable=False),
+        sa.Column("rule_id", sa.Uuid(), nullable=False),
+        sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.Column("redelivery_of", sa.Uuid(), nullable=True),
+        sa.Column("state", sa.Text(), server_default="pending", nullable=False),
+        sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("fence", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("run_after", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("code", sa.Text(), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'delivered') = (delivered_at IS NOT NULL)", name=op.f("ck_delivery_delivered_means_dated")
+        ),
+        sa.CheckConstraint("state IN ('dead', 'delivered', 'pending')", name=op.f("ck_delivery_state_known")),
+        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_delivery_job_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["redelivery_of"], ["delivery.id"], name=op.f("fk_delivery_redelivery_of"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["rule_id"], ["delivery_rule.id"], name=op.f("fk_delivery_rule_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_delivery_site_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
+        sa.UniqueConstraint(
+            "rule_id",
+            "job_id",
+            "redelivery_of",
+            name=op.f("uq_delivery_rule_id_job_id_redelivery_of"),
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
+    op.create_index(
+        "ix_delivery_due", "delivery", ["run_after"], unique=False, postgresql_where=sa.text("state = 'pending'")
+    )
+    op.create_index("ix_delivery_job", "delivery", ["job_id"], unique=False)
+    op.add_column("image", sa.Column("series_instance_uid", sa.Text(), nullable=True))
+    op.add_column("image", sa.Column("received_sha256", sa.Text(), nullable=True))
+    op.add_column("image", sa.Column("attributes", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
+    op.create_index("ix_image_received", "image", ["site_id", "received_sha256"], unique=False)
+    op.create_check_constraint(op.f("ck_image_received_sha256_length"), "image", "length(received_sha256) = 64")
+    op.create_index("ix_image_study", "image", ["study_id"], unique=False)
+    op.execute(APPEND_ONLY)
+
+
+def downgrade() -> None:
+    op.drop_index("ix_image_study", table_name="image")
+    op.drop_index("ix_image_received", table_name="image")
+    op.drop_column("image", "attributes")
+    op.drop_column("image", "received_sha256")
+    op.drop_column("image", "series_instance_uid")
+    op.drop_index("ix_delivery_job", table_name="delivery")
+    op.drop_index("ix_delivery_due", table_name="delivery", postgresql_where=sa.text("state = 'pending'"))
+    op.drop_table("delivery")
+    op.drop_index("ix_batch_item_job", table_name="batch_item")
+    op.drop_index("ix_batch_item_content", table_name="batch_item")
+    op.drop_table("batch_item")
+    op.drop_table("sealed_identity")
+    op.drop_index("ix_study_result_open", table_name="study_result", postgresql_where=sa.text("state = 'open'"))
+    op.drop_table("study_result")
+    op.drop_table("site_policy")
+    op.drop_table("delivery_rule")
+    op.drop_index("ix_batch_site", table_name="batch")
+    op.drop_table("batch")
+    op.drop_table("audit_record")
+    op.execute("DROP FUNCTION audit_record_append_only")
