@@ -12,9 +12,10 @@ from celery import Celery
 from fastapi import Request
 
 from api.waiting import FinishedJobs
-from core.errors import BrokerUnavailable
+from core.errors import BrokerUnavailable, IdentityKeyMissing
 from core.logs import logger
 from core.queue import hint_inference, make_celery
+from core.sealing import InstallationKey
 from core.settings import Settings
 from db.session import Database, make_database
 from storage.s3 import make_store
@@ -71,7 +72,7 @@ class Broker:
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """Made once per application, opened and closed by its lifespan."""
+    """Made once per application, opened and closed by its lifespan. `identity` is None where no key is configured."""
 
     settings: Settings
     database: Database
@@ -79,10 +80,18 @@ class Backends:
     broker: Broker
     finished: FinishedJobs
     limiters: Limiters
+    identity: InstallationKey | None = None
+
+    @property
+    def installation(self) -> InstallationKey:
+        """The key that opens the Sites' keys (`db.repositories.policies.site_key`). Raises IdentityKeyMissing."""
+        if self.identity is None:
+            raise IdentityKeyMissing
+        return self.identity
 
 
 def make_backends(settings: Settings) -> Backends:
-    """Connects to nothing yet, but for what the clients' constructors do."""
+    """Connects to nothing yet, but for what the clients' constructors do. Raises SealBroken for a key that is none."""
     return Backends(
         settings=settings,
         database=make_database(settings, application_name="lucency-api"),
@@ -90,6 +99,7 @@ def make_backends(settings: Settings) -> Backends:
         broker=Broker(make_celery(settings)),
         finished=FinishedJobs(settings.database_url.get_secret_value()),
         limiters=Limiters(),
+        identity=InstallationKey.of(settings) if settings.identity_key is not None else None,
     )
 
 

@@ -164,6 +164,6 @@ def settings_of(servers: EmbeddedServers, folder: Path) -> Settings:
     plain: dict[str, object] = {
         name.removeprefix("LUCENCY_").lower(): value for name, value in servers.settings().items()
     }
-    for name in ("database_url", "broker_url", "s3_secret_key"):
+    for name in ("database_url", "broker_url", "s3_secret_key", "identity_key"):
         plain[name] = SecretStr(str(plain[name]))
     return Settings(home=folder / "home", worker_concurrency=os.cpu_count() or 1, **plain)  # type: ignore[arg-type]

@@ -209,6 +209,10 @@ class BrokerUnavailable(Unavailable):
     code, title = "broker_unavailable", "The broker is temporarily unavailable"
 
 
+class IdentityKeyMissing(Unavailable):
+    code, title = "identity_key_missing", "Patient data is not taken: this installation has no identity key"
+
+
 class NoActiveModel(Unavailable):
     code, title = "no_active_model", "No model is active"
 

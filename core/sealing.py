@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from core.errors import SealBroken
+from core.errors import IdentityKeyMissing, SealBroken
+from core.settings import Settings
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -58,6 +59,13 @@ class InstallationKey:
         if len(secret) != KEY_BYTES:
             raise SealBroken("The setting identity_key must be 32 bytes in URL-safe base64")
         self._seal = AESGCM(_derived(secret, "installation"))
+
+    @classmethod
+    def of(cls, settings: Settings) -> InstallationKey:
+        """The key that the settings hold. Raises IdentityKeyMissing where they have none, SealBroken."""
+        if settings.identity_key is None:
+            raise IdentityKeyMissing
+        return cls(settings.identity_key.get_secret_value())
 
     def __repr__(self) -> str:
         return "InstallationKey(…)"

@@ -50,7 +50,7 @@ class EmbeddedServers:
             server.kill()
 
     def settings(self) -> dict[str, str]:
-        """The LUCENCY_* settings with which every process reaches these servers."""
+        """The LUCENCY_* settings with which every process reaches these servers, and the home's identity key."""
         return {
             "LUCENCY_DATABASE_URL": self.postgres.url(),
             "LUCENCY_BROKER_URL": self.valkey.url(),
@@ -58,6 +58,7 @@ class EmbeddedServers:
             "LUCENCY_S3_ACCESS_KEY": self.credentials.s3_access_key,
             "LUCENCY_S3_SECRET_KEY": self.credentials.s3_secret_key,
             "LUCENCY_S3_BUCKET": BUCKET,
+            "LUCENCY_IDENTITY_KEY": self.credentials.identity_key,
         }
 
     def __enter__(self) -> EmbeddedServers:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from core.errors import StackFailed
+from core.sealing import new_installation_key
 from lucency import ports
 from lucency.processes import (
     child_environment,
@@ -46,15 +47,23 @@ class Credentials:
     valkey_password: str
     s3_access_key: str
     s3_secret_key: str
+    identity_key: str
 
     @classmethod
     def of(cls, home: Path) -> Credentials:
-        """Read `credentials.json`, or generate it (0600)."""
+        """Read `credentials.json`, or generate it (0600); what a home of an earlier release lacks is added."""
         path = home / "credentials.json"
-        if path.exists():
-            return cls(**json.loads(path.read_text()))
-        made = cls(secrets.token_urlsafe(24), secrets.token_urlsafe(24), "lucency", secrets.token_urlsafe(32))
-        write_private(path, json.dumps(asdict(made)))
+        kept = json.loads(path.read_text()) if path.exists() else {}
+        new = {
+            "postgres_password": secrets.token_urlsafe(24),
+            "valkey_password": secrets.token_urlsafe(24),
+            "s3_access_key": "lucency",
+            "s3_secret_key": secrets.token_urlsafe(32),
+            "identity_key": new_installation_key(),
+        }
+        made = cls(**(new | kept))
+        if asdict(made) != kept:
+            write_private(path, json.dumps(asdict(made)))
         return made
 
 

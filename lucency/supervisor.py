@@ -46,6 +46,7 @@ STEADY = 60.0
 HOPELESS = 3
 # Celery's warm shutdown lets running tasks end; a task is over within a claim of a few seconds, or released.
 STOP_PATIENCE = 60.0
+SECRET = ("database_url", "broker_url", "s3_secret_key", "identity_key")
 KEY_PATTERN = re.compile(r"lcy_[\w-]+\.[\w-]+")
 
 
@@ -117,12 +118,12 @@ class Supervisor:
 
     def _write_environment(self) -> None:
         values = self.servers.settings()
-        update: dict[str, object] = {
-            name.removeprefix("LUCENCY_").lower(): value for name, value in values.items() if "S3_SECRET" not in name
-        }
-        update |= {"home": self.home, "s3_secret_key": SecretStr(values["LUCENCY_S3_SECRET_KEY"])}
-        update |= {name: SecretStr(str(update[name])) for name in ("database_url", "broker_url")}
-        self.settings = self.settings.model_copy(update=update)
+        if self.settings.identity_key is not None:
+            # A key that was given wins: the database of this home may have been sealed by it.
+            values["LUCENCY_IDENTITY_KEY"] = self.settings.identity_key.get_secret_value()
+        update: dict[str, object] = {name.removeprefix("LUCENCY_").lower(): value for name, value in values.items()}
+        update |= {name: SecretStr(str(update[name])) for name in SECRET}
+        self.settings = self.settings.model_copy(update=update | {"home": self.home})
         values |= {"LUCENCY_API_PORT": str(self.settings.api_port), "LUCENCY_API_URL": self.settings.api_url}
         if self.settings.api_key is not None:
             values["LUCENCY_API_KEY"] = self.settings.api_key.get_secret_value()

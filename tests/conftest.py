@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = "template_lucency"
+# 32 bytes of no secrecy in URL-safe base64: fixed, so that what is derived from it is the same in every run.
+IDENTITY_KEY = "dGhpcyBrZXkgaXMgZm9yIHRlc3RzIGFsb25lISEhISE="
 _numbers = itertools.count(1)
 
 
@@ -89,6 +91,7 @@ def settings(servers: EmbeddedServers, template_database: str, tmp_path: Path) -
         s3_access_key=servers.credentials.s3_access_key,
         s3_secret_key=SecretStr(servers.credentials.s3_secret_key),
         s3_bucket=f"test-{number}",
+        identity_key=SecretStr(IDENTITY_KEY),
         worker_concurrency=1,
     )
     execute(servers, f"DROP DATABASE {name} WITH (FORCE)")

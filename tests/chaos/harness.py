@@ -64,6 +64,7 @@ class Platform:
             s3_endpoint=self.servers.seaweedfs.endpoint,
             s3_access_key=self.servers.credentials.s3_access_key,
             s3_secret_key=SecretStr(self.servers.credentials.s3_secret_key),
+            identity_key=SecretStr(self.servers.credentials.identity_key),
             s3_bucket=BUCKET,
             api_port=self.port,
             worker_concurrency=1,

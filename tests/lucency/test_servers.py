@@ -51,7 +51,12 @@ def test_data_survives_kill_nine_of_everything_and_ports_are_kept(tmp_path: Path
 
 
 def vars_of(credentials: Credentials) -> set[str]:
-    return {credentials.postgres_password, credentials.valkey_password, credentials.s3_secret_key}
+    return {
+        credentials.postgres_password,
+        credentials.valkey_password,
+        credentials.s3_secret_key,
+        credentials.identity_key,
+    }
 
 
 def test_every_secret_is_in_a_private_file(servers: EmbeddedServers) -> None:

@@ -1,0 +1,59 @@
+"""How a Site wants its data handled, and its key. A Site without a row has the defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from core.sealing import InstallationKey, SiteKey
+from core.vocabulary import BurnedInPolicy
+from db.hospital_tables import SitePolicy
+
+
+def policy(session: Session, *, site_id: UUID) -> SitePolicy:
+    """The Site's row; where it has none, the defaults (a row that is not in the session, without a key)."""
+    found = session.get(SitePolicy, site_id)
+    if found is not None:
+        return found
+    return SitePolicy(
+        site_id=site_id,
+        sealed_key=b"",
+        burned_in=BurnedInPolicy.REFUSE.value,
+        accept_secondary_capture=False,
+        retention_days=None,
+    )
+
+
+def site_key(session: Session, *, site_id: UUID, installation: InstallationKey) -> SiteKey:
+    """The Site's key; made, with the row, where it is missing; safe beside another process doing the same.
+
+    Raises SealBroken where the row was sealed by another installation's key.
+    """
+    sealed = session.scalars(select(SitePolicy.sealed_key).where(SitePolicy.site_id == site_id)).one_or_none()
+    if sealed is None:
+        _new_key, made = installation.new_site_key(context=_context(site_id))
+        session.execute(insert(SitePolicy).values(site_id=site_id, sealed_key=made).on_conflict_do_nothing())
+        sealed = session.scalars(select(SitePolicy.sealed_key).where(SitePolicy.site_id == site_id)).one()
+    return installation.site_key(sealed, context=_context(site_id))
+
+
+def change(session: Session, *, site_id: UUID, installation: InstallationKey, values: dict[str, Any]) -> SitePolicy:
+    """Set the columns named in `values` (`burned_in`, `accept_secondary_capture`, `retention_days`) and leave the rest.
+
+    The row is made, with a key, where it is missing. A value out of range is an IntegrityError at flush.
+    """
+    site_key(session, site_id=site_id, installation=installation)
+    row = session.get_one(SitePolicy, site_id, with_for_update=True)
+    for name in ("burned_in", "accept_secondary_capture", "retention_days"):
+        if name in values:
+            setattr(row, name, values[name])
+    session.flush()
+    return row
+
+
+def _context(site_id: UUID) -> str:
+    return f"site key {site_id}"

@@ -1,0 +1,26 @@
+"""UIDs that stand for others: the same original gives the same stand-in, at one Site, for who has its key."""
+
+from __future__ import annotations
+
+import uuid
+
+from pydicom._uid_dict import UID_dictionary
+
+from core.sealing import SiteKey
+
+# PS3.5 B.2: the root under which a UUID as a decimal number is a UID.
+UUID_ROOT = "2.25."
+
+
+def remapped(uid: str, key: SiteKey) -> str:
+    """The UID that stands for `uid` at the Site of `key`: `2.25.` and a UUID of version 8 (RFC 9562) of its keyed hash.
+
+    Those of the standard itself (PS3.6 table A-1: SOP classes, transfer syntaxes, well-known frames of reference) name
+    no one and stay; an empty one stays empty.
+    """
+    original = uid.strip(" \0")
+    if not original or original in UID_dictionary:
+        return original
+    digest = key.keyed_hash(original, purpose="uid")[:16]
+    number = int.from_bytes(digest, "big") & ~(0xF << 76) & ~(0x3 << 62) | 0x8 << 76 | 0x2 << 62
+    return f"{UUID_ROOT}{uuid.UUID(int=number).int}"

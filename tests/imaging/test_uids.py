@@ -1,0 +1,35 @@
+"""Remapped UIDs: valid, the same each time, another one at another Site, and nothing that leads back."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from core.sealing import SiteKey
+from imaging.uids import remapped
+
+KEY, OTHER = SiteKey(b"k" * 32), SiteKey(b"o" * 32)
+UIDS = st.lists(st.integers(0, 10**9), min_size=2, max_size=6).map(lambda parts: "1.3." + ".".join(map(str, parts)))
+
+
+@given(UIDS)
+def test_remapped_uid_is_valid_stable_and_the_sites_own(uid: str) -> None:
+    found = remapped(uid, KEY)
+    assert UID(found).is_valid
+    assert found.startswith("2.25.")
+    assert found == remapped(f"{uid}\0", KEY) == remapped(f" {uid} ", KEY)
+    assert found != remapped(uid, OTHER)
+    assert remapped(found, KEY) != found
+
+
+def test_two_uids_never_meet() -> None:
+    assert len({remapped(f"1.2.3.{number}", KEY) for number in range(20_000)}) == 20_000
+
+
+def test_uids_of_the_standard_and_empty_ones_stay() -> None:
+    assert remapped(ExplicitVRLittleEndian, KEY) == ExplicitVRLittleEndian
+    assert remapped("1.2.840.10008.5.1.4.1.1.1", KEY) == "1.2.840.10008.5.1.4.1.1.1"
+    assert remapped("", KEY) == "" == remapped("\0", KEY)
+    # Beside them, what only looks like theirs does not.
+    assert remapped("1.2.840.10008.5.1.4.1.1.1.999", KEY).startswith("2.25.")
