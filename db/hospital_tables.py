@@ -126,8 +126,11 @@ class BatchItem(Base):
 
 class StudyResult(Base):
     """What the images of a Study say together, by one ModelVersion. `findings`: [{label, probability, threshold,
-    decision, three_way, images}]; it is open again when an image comes after it was settled, and `revision` counts
-    how often it was settled.
+    decision, three_way, images}], of the last time that it was settled.
+
+    `revision` counts how often that was. Every new Job for an image of the Study opens it again. Of `images` those
+    without any result are `failed_images`, and `other_images` those that only other ModelVersions judged. `look_after`:
+    an open one is not looked at before; the order in which they are.
     """
 
     __tablename__ = "study_result"
@@ -135,7 +138,18 @@ class StudyResult(Base):
         one_of("state", StudyState),
         one_of("rule", StudyRule),
         CheckConstraint("(state = 'settled') <= (settled_at IS NOT NULL)", name="settled_means_dated"),
-        Index("ix_study_result_open", "last_image_at", postgresql_where=text("state = 'open'")),
+        CheckConstraint(
+            "failed_images >= 0 AND other_images >= 0 AND failed_images + other_images <= images", name="images_add_up"
+        ),
+        Index("ix_study_result_open", "look_after", postgresql_where=text("state = 'open'")),
+        Index("ix_study_result_site", "site_id", "created_at", "study_id"),
+        Index(
+            "ix_study_result_site_open",
+            "site_id",
+            "created_at",
+            "study_id",
+            postgresql_where=text("state = 'open'"),
+        ),
     )
     study_id: Mapped[UUID] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"), primary_key=True)
     site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
@@ -146,8 +160,11 @@ class StudyResult(Base):
     findings: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)
     images: Mapped[int] = mapped_column(server_default="0")
     failed_images: Mapped[int] = mapped_column(server_default="0")
+    other_images: Mapped[int] = mapped_column(server_default="0")
     last_image_at: Mapped[datetime] = _now()
+    look_after: Mapped[datetime] = _now()
     settled_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = _now()
 
 
 class DeliveryRule(Base):

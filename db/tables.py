@@ -202,6 +202,7 @@ class Job(Base):
         Index("ix_job_lease", "lease_expires_at", postgresql_where=text("state = 'running'")),
         Index("ix_job_deadline", "deadline_at", postgresql_where=text(f"state IN ({quoted(CLAIMABLE_STATES)})")),
         Index("ix_job_site", "site_id", "created_at", "id"),
+        Index("ix_job_image", "image_id"),
         # For lists by state, and for the limits' counts: what is active, and what ended without a result, is little
         # among a million that succeeded.
         Index(

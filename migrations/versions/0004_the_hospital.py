@@ -22,6 +22,13 @@ CREATE TRIGGER audit_record_no_truncate BEFORE TRUNCATE ON audit_record FOR EACH
     EXECUTE FUNCTION audit_record_append_only();
 """
 
+# The Studies of the release before are judged together as well.
+OPEN_STUDIES = """
+INSERT INTO study_result (study_id, site_id, last_image_at, created_at)
+SELECT study.id, study.site_id, max(image.created_at), study.created_at
+FROM study JOIN image ON image.study_id = study.id GROUP BY study.id
+"""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -109,8 +116,15 @@ def upgrade() -> None:
         sa.Column("findings", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("images", sa.Integer(), server_default="0", nullable=False),
         sa.Column("failed_images", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("other_images", sa.Integer(), server_default="0", nullable=False),
         sa.Column("last_image_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("look_after", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "failed_images >= 0 AND other_images >= 0 AND failed_images + other_images <= images",
+            name=op.f("ck_study_result_images_add_up"),
+        ),
         sa.CheckConstraint(
             "(state = 'settled') <= (settled_at IS NOT NULL)", name=op.f("ck_study_result_settled_means_dated")
         ),
@@ -126,7 +140,15 @@ def upgrade() -> None:
     op.create_index(
         "ix_study_result_open",
         "study_result",
-        ["last_image_at"],
+        ["look_after"],
+        unique=False,
+        postgresql_where=sa.text("state = 'open'"),
+    )
+    op.create_index("ix_study_result_site", "study_result", ["site_id", "created_at", "study_id"], unique=False)
+    op.create_index(
+        "ix_study_result_site_open",
+        "study_result",
+        ["site_id", "created_at", "study_id"],
         unique=False,
         postgresql_where=sa.text("state = 'open'"),
     )
@@ -216,10 +238,13 @@ def upgrade() -> None:
     op.create_index("ix_image_received", "image", ["site_id", "received_sha256"], unique=False)
     op.create_check_constraint(op.f("ck_image_received_sha256_length"), "image", "length(received_sha256) = 64")
     op.create_index("ix_image_study", "image", ["study_id"], unique=False)
+    op.create_index("ix_job_image", "job", ["image_id"], unique=False)
     op.execute(APPEND_ONLY)
+    op.execute(OPEN_STUDIES)
 
 
 def downgrade() -> None:
+    op.drop_index("ix_job_image", table_name="job")
     op.drop_index("ix_image_study", table_name="image")
     op.drop_index("ix_image_received", table_name="image")
     op.drop_column("image", "attributes")
@@ -232,6 +257,8 @@ def downgrade() -> None:
     op.drop_index("ix_batch_item_content", table_name="batch_item")
     op.drop_table("batch_item")
     op.drop_table("sealed_identity")
+    op.drop_index("ix_study_result_site_open", table_name="study_result", postgresql_where=sa.text("state = 'open'"))
+    op.drop_index("ix_study_result_site", table_name="study_result")
     op.drop_index("ix_study_result_open", table_name="study_result", postgresql_where=sa.text("state = 'open'"))
     op.drop_table("study_result")
     op.drop_table("site_policy")

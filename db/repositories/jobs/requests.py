@@ -25,6 +25,7 @@ class Submission:
     created: bool
 
 
+# Whatever makes a Job opens the Study of its Image (db.repositories.studies): a late image, one judged again, a retry.
 _SUBMIT = text("""
 WITH made AS (
     INSERT INTO job (id, site_id, image_id, priority, explain, stability, idempotency_key, request_hash, max_attempts,
@@ -35,6 +36,11 @@ WITH made AS (
     ON CONFLICT (site_id, idempotency_key) DO NOTHING RETURNING id
 ), noted AS (
     INSERT INTO job_event (job_id, kind, state, fence) SELECT id, :kind, 'queued', 0 FROM made
+), opened AS (
+    INSERT INTO study_result (study_id, site_id)
+    SELECT image.study_id, image.site_id FROM made JOIN image ON image.id = :image_id
+    WHERE image.study_id IS NOT NULL
+    ON CONFLICT (study_id) DO UPDATE SET state = 'open', last_image_at = now(), look_after = now()
 )
 SELECT id FROM made
 """)
