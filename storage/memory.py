@@ -10,6 +10,8 @@ from typing import BinaryIO
 from core.errors import ObjectMissing, RequestInvalid
 from storage.store import StoredObject, require_key
 
+PIECE_BYTES = 256 * 1024
+
 
 class MemoryStore:
     """A dictionary behind a lock."""
@@ -30,6 +32,12 @@ class MemoryStore:
 
     def get(self, key: str, *, limit: int | None = None) -> bytes:
         return self._find(key)[0][:limit]
+
+    def read(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        data = self._find(key)[0]
+        data = data[start : len(data) if length is None else start + length]
+        for position in range(0, len(data), PIECE_BYTES):
+            yield data[position : position + PIECE_BYTES]
 
     def stat(self, key: str) -> StoredObject:
         data, modified = self._find(key)

@@ -134,6 +134,26 @@ class S3Store:
                 response.close()
                 response.release_conn()
 
+    def read(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        if length == 0:
+            self.stat(key)
+            return
+        with _translated():
+            # The client takes a length of 0 for "to the end".
+            response = self._client.get_object(
+                bucket_name=self._bucket, object_name=key, offset=start, length=length or 0
+            )
+        try:
+            while True:
+                with _translated():
+                    piece = response.read(CHUNK_BYTES)
+                if not piece:
+                    break
+                yield piece
+        finally:
+            response.close()
+            response.release_conn()
+
     def stat(self, key: str) -> StoredObject:
         with _translated():
             found = self._client.stat_object(bucket_name=self._bucket, object_name=key)

@@ -34,6 +34,13 @@ class ObjectStore(Protocol):
     def get(self, key: str, *, limit: int | None = None) -> bytes:
         """The object's bytes, at most the first `limit`. Raises ObjectMissing."""
 
+    def read(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The object's bytes from `start`, at most `length`, in pieces of at most 256 KiB as they come.
+
+        Nothing is asked before the first piece is. Raises ObjectMissing; close the iterator where it is not read to
+        its end.
+        """
+
     def stat(self, key: str) -> StoredObject:
         """Size and time of an object. Raises ObjectMissing."""
 

@@ -76,6 +76,24 @@ def test_large(any_store: ObjectStore) -> None:
     assert time.monotonic() - started < 5
 
 
+def test_read_in_pieces(any_store: ObjectStore) -> None:
+    data = bytes(range(256)) * 4096
+    any_store.put_bytes("pieces", data, content_type=TYPE)
+    pieces = list(any_store.read("pieces"))
+    assert b"".join(pieces) == data
+    assert max(map(len, pieces)) <= 256 * 1024
+    assert b"".join(any_store.read("pieces", start=1000, length=5)) == data[1000:1005]
+    assert b"".join(any_store.read("pieces", start=len(data) - 3)) == data[-3:]
+    assert list(any_store.read("pieces", length=0)) == []
+    for length in (0, None):
+        with pytest.raises(ObjectMissing):
+            next(any_store.read("not/there", length=length))
+    begun = any_store.read("pieces")
+    next(begun)
+    begun.close()  # type: ignore[attr-defined]
+    assert any_store.get("pieces", limit=3) == data[:3]
+
+
 def test_threads(any_store: ObjectStore) -> None:
     def trip(number: int) -> bytes:
         any_store.put_bytes(f"t/{number}", str(number).encode(), content_type=TYPE)
