@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from core.vocabulary import Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,10 @@ class ReportedFinding:
 
 @dataclass(frozen=True, slots=True)
 class ReportedImage:
-    """The Image that was judged; of DICOM the UIDs as stored, which are not the original ones."""
+    """The Image that was judged; of DICOM the UIDs as stored, which are not the original ones.
+
+    `attributes`: DICOM JSON (PS3.18 F) of the stored instance, as far as a search answers it.
+    """
 
     image_id: UUID
     study_id: UUID | None
@@ -54,6 +59,7 @@ class ReportedImage:
     sop_instance_uid: str | None
     series_instance_uid: str | None
     study_instance_uid: str | None
+    attributes: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class ResultRecord:
 
     `rows`, `columns`: of the upright radiograph that boxes and heatmaps refer to; `window` (left, top, right, bottom):
     the part of the heatmap's grid that the radiograph covers, in fractions. `calibration` and `thresholds` are in the
-    findings; `limits` are the model card's stated limits.
+    findings; `limits` are the model card's stated limits, `rules` say by label how the threshold was chosen.
     """
 
     job_id: UUID
@@ -88,6 +94,28 @@ class ResultRecord:
     preview_key: str
     timings_ms: dict[str, float]
     limits: tuple[str, ...] = ()
+    rules: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def judged(self) -> tuple[ReportedFinding, ...]:
+        """The Findings proper, without regions and classes that a client had explained."""
+        return tuple(finding for finding in self.findings if finding.role == "finding")
+
+    @property
+    def shown(self) -> ReportedFinding | None:
+        """The explained label that a single picture shows: the most probable positive Finding, else the most probable
+        Finding, else whatever was explained first; None without any explanation.
+        """
+        explained = [finding for finding in self.findings if finding.heatmap_key is not None]
+        return max(
+            explained,
+            key=lambda one: (
+                one.role == "finding",
+                one.role == "finding" and one.decision == Decision.POSITIVE,
+                one.probability if one.role == "finding" else 0.0,
+            ),
+            default=None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

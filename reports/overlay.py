@@ -6,12 +6,14 @@ Colours run blue – cyan – green – yellow – red from 0 to 1 (the "jet" ma
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ImageInvalid
+from core.result_record import Pictures, ResultRecord
 from imaging.projection import Window, project
 from reports.heatmap import decode_heatmap
 
@@ -64,6 +66,24 @@ def draw_overlay(  # noqa: PLR0913 - how a picture looks has many independent si
         picture = np.vstack([_caption(caption, picture.shape[1]), picture])
     _, png = cv2.imencode(".png", picture)
     return png.tobytes()
+
+
+def draw_result(record: ResultRecord, pictures: Pictures) -> bytes:
+    """An RGB PNG of the result's one picture: what it shows first, with boxes; the radiograph alone where nothing was
+    explained. Raises ImageInvalid.
+    """
+    shown = record.shown
+    if shown is None:
+        return draw_radiograph(pictures.preview)
+    return draw_overlay(
+        pictures.preview,
+        pictures.heatmaps[shown.label],
+        window=record.window,
+        regions=[asdict(box) for box in shown.regions],
+        rows=record.rows,
+        columns=record.columns,
+        caption=f"{shown.label} {shown.probability:.0%}",
+    )
 
 
 def draw_radiograph(preview: bytes) -> bytes:

@@ -1,0 +1,102 @@
+"""The one entry to all forms of a result. What a form needs is imported when it is first asked for, for highdicom,
+reportlab and the FHIR models are heavy, and no process but the one that renders shall carry them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.errors import NotFound
+from core.identity import Identity
+from core.result_record import Pictures, ResultRecord
+from core.vocabulary import ReportKind
+
+# Raise it when a change in `reports` makes other bytes of the same record.
+REVISION = 1
+DICOM = "application/dicom"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A report's bytes, their media type, and how a file of it is named after the job's id."""
+
+    content: bytes
+    media_type: str
+    suffix: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    media_type: str
+    suffix: str
+    pictures: bool = False
+    identity: bool = False
+
+
+FORMS = {
+    ReportKind.JSON: _Form("application/json", ".json"),
+    ReportKind.OVERLAY: _Form("image/png", ".png", pictures=True),
+    ReportKind.PDF: _Form("application/pdf", ".pdf", pictures=True, identity=True),
+    ReportKind.SR: _Form(DICOM, ".sr.dcm", identity=True),
+    ReportKind.SC: _Form(DICOM, ".sc.dcm", pictures=True, identity=True),
+    ReportKind.GSPS: _Form(DICOM, ".gsps.dcm", identity=True),
+    ReportKind.FHIR: _Form("application/fhir+json", ".fhir.json", identity=True),
+    ReportKind.CSV: _Form("text/csv; charset=utf-8", ".csv"),
+}
+
+
+def render(
+    kind: ReportKind, record: ResultRecord, pictures: Pictures | None, identity: Identity | None = None
+) -> Rendered:
+    """`record` in the form `kind`: the same bytes for the same arguments.
+
+    `pictures` may be None for forms without (`FORMS[kind].pictures`). With `identity` the report names the patient and
+    the original UIDs, in those forms that do (`FORMS[kind].identity`). Raises ImageInvalid for damaged pictures, and
+    NotFound for a form that this result cannot have: a presentation state of what is not a DICOM image.
+    """
+    form = FORMS[kind]
+    return Rendered(_MAKERS[kind](record, pictures, identity), form.media_type, form.suffix)
+
+
+_Maker = Callable[[ResultRecord, Pictures | None, Identity | None], bytes]
+
+
+def _json(record: ResultRecord, _pictures: Pictures | None, _identity: Identity | None) -> bytes:
+    from reports.document import as_json
+
+    return as_json(record)
+
+
+def _csv(record: ResultRecord, _pictures: Pictures | None, _identity: Identity | None) -> bytes:
+    from reports.tables import as_csv
+
+    return as_csv(record)
+
+
+def _overlay(record: ResultRecord, pictures: Pictures | None, _identity: Identity | None) -> bytes:
+    from reports.overlay import draw_result
+
+    return draw_result(record, _given(pictures))
+
+
+def _soon(_record: ResultRecord, _pictures: Pictures | None, _identity: Identity | None) -> bytes:
+    raise NotFound("This form of a result is not available yet.")
+
+
+def _given(pictures: Pictures | None) -> Pictures:
+    if pictures is None:
+        raise ValueError("This form of a result is drawn from its pictures")
+    return pictures
+
+
+_MAKERS: dict[ReportKind, _Maker] = {
+    ReportKind.JSON: _json,
+    ReportKind.OVERLAY: _overlay,
+    ReportKind.PDF: _soon,
+    ReportKind.SR: _soon,
+    ReportKind.SC: _soon,
+    ReportKind.GSPS: _soon,
+    ReportKind.FHIR: _soon,
+    ReportKind.CSV: _csv,
+}
