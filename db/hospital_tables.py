@@ -236,3 +236,15 @@ class AuditRecord(Base):
     detail: Mapped[dict[str, Any]]
     previous_hash: Mapped[bytes] = mapped_column(LargeBinary)
     hash: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class AuditHead(Base):
+    """The last AuditRecord of a Site, kept by a trigger: it tells that the last records were removed.
+
+    The trigger takes only the record that follows the head, and another refuses every other change of a head.
+    """
+
+    __tablename__ = "audit_head"
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[bytes] = mapped_column(LargeBinary)

@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from core.errors import NotFound, Unauthorized
-from core.vocabulary import Scope
+from core.vocabulary import AuditAction, Scope
+from db.repositories import audit
 from db.tables import ApiKey, Site
 
 MARK = "lcy_"
@@ -29,6 +30,11 @@ class Principal:
     site_id: UUID
     key_id: UUID
     scopes: frozenset[Scope]
+
+    @property
+    def actor(self) -> str:
+        """How the audit log names who asks."""
+        return f"key {self.key_id}"
 
 
 def create_site(session: Session, name: str) -> Site:
@@ -46,9 +52,15 @@ def get_or_create_site(session: Session, name: str) -> Site:
 
 
 def issue_key(
-    session: Session, *, site_id: UUID, name: str, scopes: Iterable[Scope], expires_at: datetime | None = None
+    session: Session,
+    *,
+    site_id: UUID,
+    name: str,
+    scopes: Iterable[Scope],
+    expires_at: datetime | None = None,
+    actor: str = "cli",
 ) -> tuple[ApiKey, str]:
-    """A new key and its only showing, `lcy_<prefix>.<secret>`. Raises NotFound for an unknown Site."""
+    """A new key and its only showing, `lcy_<prefix>.<secret>`; with an audit record. Raises NotFound (the Site)."""
     if session.get(Site, site_id) is None:
         raise NotFound
     prefix = secrets.token_hex(6)
@@ -63,15 +75,22 @@ def issue_key(
     )
     session.add(key)
     session.flush()
+    granted = {"prefix": f"{MARK}{prefix}", "scopes": list(key.scopes)}
+    audit.append(
+        session, site_id=site_id, actor=actor, action=AuditAction.KEY_ISSUED, subject=f"key {key.id}", detail=granted
+    )
     return key, presented
 
 
-def revoke_key(session: Session, *, site_id: UUID, key_id: UUID) -> None:
-    """From now on the key opens nothing. Raises NotFound."""
+def revoke_key(session: Session, *, site_id: UUID, key_id: UUID, actor: str = "cli") -> None:
+    """From now on the key opens nothing; with an audit record. Raises NotFound."""
     key = session.get(ApiKey, key_id)
     if key is None or key.site_id != site_id:
         raise NotFound
+    if key.revoked_at is not None:
+        return
     key.revoked_at = session.scalar(select(func.now()))
+    audit.append(session, site_id=site_id, actor=actor, action=AuditAction.KEY_REVOKED, subject=f"key {key.id}")
 
 
 def authenticate(session: Session, presented: str) -> Principal:

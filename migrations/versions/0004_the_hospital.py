@@ -20,6 +20,34 @@ CREATE TRIGGER audit_record_append_only BEFORE UPDATE OR DELETE ON audit_record 
     EXECUTE FUNCTION audit_record_append_only();
 CREATE TRIGGER audit_record_no_truncate BEFORE TRUNCATE ON audit_record FOR EACH STATEMENT
     EXECUTE FUNCTION audit_record_append_only();
+
+CREATE FUNCTION audit_record_follows() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.number = 1 THEN
+        INSERT INTO audit_head (site_id, number, hash) VALUES (NEW.site_id, 1, NEW.hash);
+    ELSE
+        UPDATE audit_head SET number = NEW.number, hash = NEW.hash
+        WHERE site_id = NEW.site_id AND number = NEW.number - 1 AND hash = NEW.previous_hash;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'audit_record does not follow the head' USING ERRCODE = 'check_violation';
+        END IF;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_record_follows AFTER INSERT ON audit_record FOR EACH ROW
+    EXECUTE FUNCTION audit_record_follows();
+
+CREATE FUNCTION audit_head_only_forward() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND pg_trigger_depth() > 1 THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'audit_head follows audit_record alone' USING ERRCODE = 'check_violation';
+END $$;
+CREATE TRIGGER audit_head_only_forward BEFORE UPDATE OR DELETE ON audit_head FOR EACH ROW
+    EXECUTE FUNCTION audit_head_only_forward();
+CREATE TRIGGER audit_head_no_truncate BEFORE TRUNCATE ON audit_head FOR EACH STATEMENT
+    EXECUTE FUNCTION audit_head_only_forward();
 """
 
 # The Studies of the release before are judged together as well.
@@ -31,6 +59,14 @@ FROM study JOIN image ON image.study_id = study.id GROUP BY study.id
 
 
 def upgrade() -> None:
+    op.create_table(
+        "audit_head",
+        sa.Column("site_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_audit_head_site_id")),
+        sa.PrimaryKeyConstraint("site_id", name=op.f("pk_audit_head")),
+    )
     op.create_table(
         "audit_record",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -266,4 +302,5 @@ def downgrade() -> None:
     op.drop_index("ix_batch_site", table_name="batch")
     op.drop_table("batch")
     op.drop_table("audit_record")
-    op.execute("DROP FUNCTION audit_record_append_only")
+    op.drop_table("audit_head")
+    op.execute("DROP FUNCTION audit_record_append_only, audit_record_follows, audit_head_only_forward")
