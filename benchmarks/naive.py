@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import networks.classifier  # noqa: F401 - registers the model's class
-from networks.bundle import KERAS_MODEL, Bundle
+from networks.bundle import Bundle
+from networks.manifest import KERAS_MODEL
 
 bundle = Bundle.load(os.environ["BENCHMARK_BUNDLE"])
 model = keras.saving.load_model(bundle.file(KERAS_MODEL), compile=False)

@@ -20,9 +20,10 @@ from benchmarks.timing import alternating
 from core.settings import limit_threads
 from core.vocabulary import EngineName
 from imaging.decode import decode
-from networks.bundle import SERVING_GRAPH, Bundle
+from networks.bundle import Bundle
 from networks.engines import make_engine
 from networks.engines.onnx import session_options
+from networks.manifest import SERVING_GRAPH
 
 BATCHES = (1, 8)
 
@@ -66,8 +67,8 @@ def keras_grad_cam(bundle: Bundle, images: NDArray[np.uint8], *, seconds: float)
     import keras  # noqa: PLC0415 - loads TensorFlow
     import tensorflow as tf  # noqa: PLC0415
 
-    from networks.bundle import KERAS_MODEL  # noqa: PLC0415
     from networks.classifier import FEATURES  # noqa: PLC0415
+    from networks.manifest import KERAS_MODEL  # noqa: PLC0415
 
     engine = make_engine(EngineName.TENSORFLOW, bundle, threads=1)
     classifier = keras.models.load_model(bundle.file(KERAS_MODEL), compile=False)

@@ -70,8 +70,8 @@ def combined(values: Sequence[float], *, probabilities: Sequence[float], rule: S
     if not probabilities:
         raise ValueError("a Study without images has no probability")
     if rule is StudyRule.MEAN:
-        # Of equal values exactly the value: a sum divided by its count may miss it by the last bit.
-        return values[0] if min(values) == max(values) else fsum(values) / len(values)
+        # Among them, and of equal values exactly the value: a sum divided by its count may miss it by the last bit.
+        return min(max(fsum(values) / len(values), min(values)), max(values))
     return values[probabilities.index(max(probabilities))]
 
 

@@ -16,20 +16,11 @@ import tf2onnx
 
 from core.errors import BundleInvalid
 from core.vocabulary import DISCLAIMER
-from networks.bundle import (
-    KERAS_MODEL,
-    MODEL_CARD,
-    SERVING_GRAPH,
-    Bundle,
-    Head,
-    Marginal,
-    findings_of,
-    labels_of,
-    write_manifest,
-)
+from networks.bundle import MODEL_CARD, Bundle, write_manifest
 from networks.classifier import FEATURES, RadiographClassifier
 from networks.engines.onnx import OUTPUTS, session_options
 from networks.grad_cam import ExplainedClassifier
+from networks.manifest import KERAS_MODEL, SERVING_GRAPH, Head, Marginal, findings_of, labels_of
 
 OPSET = 18
 INPUT = "image"

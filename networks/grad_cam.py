@@ -20,8 +20,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from networks.bundle import Marginal
 from networks.classifier import FEATURES, POOLED, TOP, HeadSpec, RadiographClassifier
+from networks.manifest import Marginal
 from networks.neck import PeakPooling
 
 # Added to a logit, it leaves nothing of it in a softmax, and is exact in float32.

@@ -77,6 +77,19 @@ def _finding(label: str, figures: Mapping[str, Any], *, split: str, whole: bool)
         header = ("probability of a study", *(title for _, title in OF_STUDIES))
         yield f"{label} of whole studies: {studies['n']} studies, {studies['positives']} positive."
         yield table(header, rows)
+        yield from _served(studies)
+
+
+def _served(studies: Mapping[str, Any]) -> Iterator[str]:
+    """Which way is the Bundle's, and what its three-way decisions cover; cards of earlier releases do not say."""
+    if (rule := studies.get("rule")) is None:
+        return
+    yield f"The {rule} is what is served."
+    if three_way := studies[rule].get("three_way"):
+        cells = (measured(three_way, name) for name in ("coverage", "referred", "decided_accuracy"))
+        header = ("three-way decision of a study", "coverage", "referred", "accuracy of the decided")
+        yield table(header, [(f"{rule} of its images", *cells)])
+        yield "The coverage that is stated above is of images, not of studies."
 
 
 def _three_way(label: str, figures: Mapping[str, Any]) -> str:

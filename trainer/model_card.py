@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from core.decisions import DEFAULT_STUDY_RULE
 from core.vocabulary import DISCLAIMER
 from trainer.card_figures import measured_on, trust
 from trainer.markdown import bullets, section, table
@@ -138,4 +139,9 @@ def _operating(fields: Mapping[str, Any]) -> str:
     if limits:
         parts.append("Three-way decision: negative below, positive above, referred in between.")
         parts.append(table(("finding", "stated coverage", "negative below", "positive above", "rule"), limits))
+    if fields["thresholds"]:
+        parts.append(
+            f"The images of one study are judged together: by the {fields.get('study', DEFAULT_STUDY_RULE)} of their "
+            "probabilities, at the same thresholds and limits. A coverage is stated for images, not for studies."
+        )
     return section("Operating point and calibration", "\n\n".join(parts))

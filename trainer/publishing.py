@@ -9,7 +9,8 @@ from typing import Any
 from core.errors import BundleInvalid, Conflict
 from db.repositories import model_versions
 from db.session import Database
-from networks.bundle import MANIFEST_NAME, Bundle
+from networks.bundle import Bundle
+from networks.manifest import MANIFEST_NAME
 from storage.store import ObjectStore, bundle_prefix
 from trainer.clearance import cleared
 

@@ -9,15 +9,17 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from core.decisions import DEFAULT_STUDY_RULE
 from core.errors import RecipeInvalid
-from networks.bundle import Label
+from core.vocabulary import StudyRule
+from networks.manifest import Label
 from networks.preprocessing import Preprocessing
 from trainer.phases import Augmentation, Count, Loss, NotNegative, Part, Phase, Positive, Share
 
 __all__ = ["Augmentation", "Recipe", "load_recipe", "training_part"]
 
 # What only the export reads.
-AFTER_TRAINING = {"version", "operating", "refit", "limits", "options", "trust"}
+AFTER_TRAINING = {"version", "operating", "study", "refit", "limits", "options", "trust"}
 # Of a data source, what changes which images are seen.
 SELECTING = {"folder", "layout", "split", "where", "balance", "at_most", "splits", "leave_out", "repeat", "boxes"}
 
@@ -191,7 +193,8 @@ class Hierarchy(Part):
 class Recipe(Part):
     """The whole file. `weights` of the backbone: a file below the data setting, `imagenet` (downloaded) or `random`.
 
-    `options` are the command-line flags that this recipe has for itself, without the dashes.
+    `study` is how the probabilities of a study's images become one. `options` are the command-line flags that this
+    recipe has for itself, without the dashes.
     """
 
     name: Label
@@ -207,6 +210,7 @@ class Recipe(Part):
     data: DataRecipe
     phases: Annotated[tuple[Phase, ...], Field(min_length=1)]
     operating: dict[str, Operating]
+    study: StudyRule = DEFAULT_STUDY_RULE
     refit: dict[str, Refit] = Field(default_factory=dict)
     trust: Trust = Trust()
     limits: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from db.repositories import model_versions, shadow_predictions, workers
 from db.repositories.shadow_predictions import Pair
 from db.session import Database
 from db.tables import ModelVersion
-from networks.bundle import MANIFEST_NAME, parse_manifest
+from networks.manifest import MANIFEST_NAME, parse_manifest
 from storage.store import ObjectStore, bundle_prefix
 from trainer.comparison import compare
 from trainer.publishing import describe

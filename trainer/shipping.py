@@ -99,6 +99,7 @@ def manifest_fields(
         "heads": heads,
         "marginals": [marginal.model_dump(mode="json") for marginal in recipe.marginals],
         "thresholds": thresholds,
+        "study": recipe.study,
         "preprocessing": recipe.preprocessing.model_dump(),
         "training": provenance(recipe, state, validation),
         "attribution": recipe.data.attribution,

@@ -14,8 +14,9 @@ import numpy as np
 from core.errors import BundleInvalid, EngineFailed, LucencyError, ObjectMissing
 from core.logs import logger
 from core.settings import Settings
-from networks.bundle import MANIFEST_NAME, Bundle, parse_manifest
+from networks.bundle import Bundle
 from networks.engines import Engine, make_engine
+from networks.manifest import MANIFEST_NAME, parse_manifest
 from networks.sanity import SanityModel
 from storage.store import ObjectStore, bundle_prefix
 

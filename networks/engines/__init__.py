@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from core.vocabulary import EngineName
-from networks.bundle import Bundle, Part
+from networks.bundle import Bundle
 from networks.engines.engine import Engine, EngineOutput
 from networks.engines.hierarchy import HierarchicalEngine
+from networks.manifest import Part
 
 __all__ = ["Engine", "EngineOutput", "make_engine"]
 

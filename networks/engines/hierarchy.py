@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import BundleInvalid
-from networks.bundle import Bundle, Part
+from networks.bundle import Bundle
 from networks.engines.engine import Engine, EngineOutput, check_batch
+from networks.manifest import Part
 
 
 class HierarchicalEngine:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from core.errors import EngineFailed
 from core.vocabulary import EngineName
-from networks.bundle import Bundle, Part
+from networks.bundle import Bundle
 from networks.classifier import RadiographClassifier
 from networks.engines.engine import EngineOutput, check_batch
 from networks.grad_cam import ExplainedClassifier
+from networks.manifest import Part
 
 
 class KerasEngine:

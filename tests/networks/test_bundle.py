@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from core.errors import BundleInvalid
-from core.vocabulary import Decision
-from networks.bundle import MANIFEST_BYTES, Bundle, parse_manifest, write_manifest
+from core.vocabulary import Decision, StudyRule
+from networks.bundle import MANIFEST_BYTES, Bundle, write_manifest
+from networks.manifest import parse_manifest
 
 FIELDS = {
     "name": "made-up",
@@ -48,6 +49,7 @@ def test_a_whole_bundle(folder):
     assert bundle.labels == ("fracture", "hand", "leg")
     assert bundle.finding_labels == ("fracture",)
     assert bundle.explainable == ("fracture", "leg")
+    assert bundle.manifest.study is StudyRule.MEAN  # MURA's convention, also of Bundles that do not say
     assert bundle.region_head is not None
     assert bundle.region_head.labels == ("hand", "leg")
     assert bundle.file("model.onnx").read_bytes() == b"graph"
@@ -148,6 +150,7 @@ def test_no_bundle(tmp_path):
         {"explanation": {**FIELDS["explanation"], "labels": ["elbow"]}},
         {"explanation": {**FIELDS["explanation"], "default": ["hand"]}},
         {"preprocessing": {"size": 64, "fit": "stretch"}},
+        {"study": "median"},
         {"surprise": 1},
         {"files": {"model.onnx": "ABC"}},
     ],

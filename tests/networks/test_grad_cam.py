@@ -86,9 +86,9 @@ def test_a_marginal_equals_the_gradient_of_its_logit(deep):
     import keras
     import tensorflow as tf
 
-    from networks.bundle import Marginal
     from networks.classifier import HeadSpec, RadiographClassifier
     from networks.grad_cam import ExplainedClassifier
+    from networks.manifest import Marginal
 
     keras.utils.set_random_seed(4)
     extra = {"batch_normalisation": True, "hidden": (24,), "dropout": 0.4} if deep else {}

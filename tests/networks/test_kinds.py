@@ -11,8 +11,9 @@ import pytest
 
 from core.errors import BundleInvalid
 from core.vocabulary import Decision, EngineName, ThreeWay
-from networks.bundle import MANIFEST_NAME, Bundle, parse_manifest
+from networks.bundle import Bundle
 from networks.engines import make_engine
+from networks.manifest import MANIFEST_NAME, parse_manifest
 from tests.bundles import KINDS, MURA_REGIONS, classifier_of, fields_of, sigmoid, unlike_images
 
 pytestmark = pytest.mark.keras

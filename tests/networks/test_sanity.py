@@ -12,7 +12,8 @@ import pytest
 
 from core.errors import BundleInvalid
 from core.vocabulary import SanityFlag
-from networks.bundle import SANITY, Bundle, Sanity, write_manifest
+from networks.bundle import SANITY, Bundle, write_manifest
+from networks.manifest import Sanity
 from networks.picture import STATISTICS
 from networks.preprocessing import Preprocessing
 from networks.sanity import PROBES, Component, SanityModel, Subspace, enlargement

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import SplitLeaks
-from networks.bundle import MANIFEST_NAME, MODEL_CARD, Bundle, write_manifest
+from networks.bundle import MODEL_CARD, Bundle, write_manifest
+from networks.manifest import MANIFEST_NAME
 from storage.store import bundle_prefix
 from tests.trainer.test_registry import hollow_bundle
 from trainer import clearance

@@ -54,6 +54,8 @@ def test_everything_measured_is_said(recipe, report):
     assert f"| ECE, 10 bins of equal width | {abnormal['ece']:.3f} ({low:.3f}–{high:.3f}) |" in card
     for said in ("Brier score", "Cohen's κ", "three-way decision", "abnormal by region", "abnormal of whole studies"):
         assert said in card
+    for said in ("The mean is what is served.", "by the mean of their probabilities"):
+        assert said in card
     assert (
         f"ROC AUC of all images minus that without hardware: {abnormal['by_hardware']['auc_all_minus_without']:.3f}"
         in card

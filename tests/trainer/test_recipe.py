@@ -54,6 +54,7 @@ def test_overrides(file):
         "heads.1.labels=[hand, fracture]",
         "heads.1.name=fracture",
         "operating={}",
+        "study=median",
         "preprocessing.size=1",
         "version: [",
         "phases.1.trainable={last: 0}",
@@ -94,6 +95,7 @@ def test_what_a_resumed_run_may_change(file):
     for override, same in (
         ('version="2"', True),
         ("limits=[x]", True),
+        ("study=max", True),
         ("seed=1", False),
         ("phases.1.epochs=9", False),
     ):

@@ -18,7 +18,8 @@ from db.repositories.shadow_predictions import Pair
 from db.session import Database
 from lucency.commands import main
 from lucency.environment import environment_of
-from networks.bundle import KERAS_MODEL, MODEL_CARD, SERVING_GRAPH, Bundle, write_manifest
+from networks.bundle import MODEL_CARD, Bundle, write_manifest
+from networks.manifest import KERAS_MODEL, SERVING_GRAPH
 from storage.s3 import S3Store
 from storage.store import bundle_prefix
 from tests.factories import make_job, make_outcome

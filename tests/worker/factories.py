@@ -19,7 +19,8 @@ from db.repositories import images, jobs, model_versions
 from db.session import Database
 from db.tables import Job
 from lucency.environment import environment_of
-from networks.bundle import MANIFEST_NAME, Bundle
+from networks.bundle import Bundle
+from networks.manifest import MANIFEST_NAME
 from storage.store import ObjectStore, bundle_prefix, image_key
 from tests.data import encoded, generated_radiograph
 

@@ -20,8 +20,9 @@ from core.errors import BundleInvalid
 from core.settings import Settings
 from core.vocabulary import EngineName, SanityFlag
 from db.session import Database
-from networks.bundle import MANIFEST_NAME, SANITY, Bundle, write_manifest
+from networks.bundle import SANITY, Bundle, write_manifest
 from networks.engines import make_engine
+from networks.manifest import MANIFEST_NAME
 from networks.picture import STATISTICS
 from networks.sanity import SanityModel
 from networks.stability import agreement, shifted

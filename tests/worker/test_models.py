@@ -8,7 +8,8 @@ import pytest
 
 from core.errors import BundleInvalid
 from db.session import Database
-from networks.bundle import MANIFEST_NAME, SERVING_GRAPH, Bundle
+from networks.bundle import Bundle
+from networks.manifest import MANIFEST_NAME, SERVING_GRAPH
 from storage.s3 import S3Store
 from storage.store import bundle_prefix
 from tests.worker.factories import publish

@@ -18,8 +18,9 @@ from core.settings import Settings
 from core.vocabulary import JobState
 from db.repositories import jobs
 from db.session import Database
-from networks.bundle import MANIFEST_NAME, Bundle
+from networks.bundle import Bundle
 from networks.engines import EngineOutput
+from networks.manifest import MANIFEST_NAME
 from reports.heatmap import decode_heatmap
 from storage.s3 import S3Store
 from tests.data import encoded, generated_radiograph

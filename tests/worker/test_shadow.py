@@ -16,7 +16,7 @@ from core.vocabulary import JobState
 from db.registry_tables import ShadowPrediction
 from db.repositories import jobs, model_versions, shadow_predictions
 from db.session import Database
-from networks.bundle import MANIFEST_NAME
+from networks.manifest import MANIFEST_NAME
 from storage.s3 import S3Store
 from tests.worker.factories import QUICK, add_job, publish, states, until
 from tests.worker.versions import ALWAYS, NEVER, another_version, break_stored, publish_beside

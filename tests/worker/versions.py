@@ -10,7 +10,8 @@ from uuid import UUID
 
 from db.repositories import model_versions
 from db.session import Database
-from networks.bundle import MANIFEST_NAME, SERVING_GRAPH, Bundle
+from networks.bundle import Bundle
+from networks.manifest import MANIFEST_NAME, SERVING_GRAPH
 from storage.store import ObjectStore, bundle_prefix
 from tests.worker.factories import publish
 

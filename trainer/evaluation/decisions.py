@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from core.vocabulary import ThreeWay
 from trainer.evaluation.bootstrap import Bootstrap, Floats, Ints, ratio
 
 
@@ -48,4 +49,5 @@ def three_way_metrics(
     return {"n": len(truth), "stated_coverage": stated, **measured, "answers": counts}
 
 
-ANSWERS = (("positive", 1), ("negative", 0), ("refer", -1))
+CODES = {ThreeWay.POSITIVE: 1, ThreeWay.NEGATIVE: 0, ThreeWay.REFER: -1}
+ANSWERS = tuple((answer.value, code) for answer, code in CODES.items())

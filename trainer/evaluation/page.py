@@ -152,12 +152,21 @@ def _studies(label: str, figures: Mapping[str, Any]) -> Iterator[str]:
     if not (found := figures.get("by_study")):
         return
     yield html.heading(3, f"{label}: whole studies")
-    yield html.paragraph(f"{found['n']} studies of {found['images']} images, {found['positives']} positive.")
+    yield html.paragraph(
+        f"{found['n']} studies of {found['images']} images, {found['positives']} positive; the {found['rule']} is what "
+        "this Bundle serves."
+    )
     rows = [
         (f"{way} of its images", *(html.measured(found[way], name) for name, _ in OF_STUDIES))
         for way in ("mean", "max")
     ]
     yield html.table(("probability of a study", *(title for _, title in OF_STUDIES)), rows)
+    if three_way := found[found["rule"]].get("three_way"):
+        yield html.paragraph(
+            f"Three-way decision of whole studies by their {found['rule']}: coverage "
+            f"{html.value_of(three_way, 'coverage')} ({html.interval_of(three_way, 'coverage')}), referred "
+            f"{html.value_of(three_way, 'referred')}. The coverage that a Bundle states is of images."
+        )
 
 
 def _curves(page: Page) -> Iterator[str]:

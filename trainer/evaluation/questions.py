@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from networks.bundle import Bundle, Conformal, Head, Marginal
+from core.decisions import Opinion
+from networks.bundle import Bundle
+from networks.manifest import Conformal, Head, Marginal
 from trainer.datasets import UNKNOWN, Record, truth
 from trainer.evaluation.bootstrap import Floats, Ints
 from trainer.evaluation.predictions import Predictions
@@ -49,6 +51,12 @@ class Question:
         lower, upper = self.limits.T
         decision = np.where(self.probability > upper, 1, np.where(self.probability < lower, 0, -1))
         return np.where(self.referred, -1, decision).astype(np.int64)
+
+    def opinion(self, row: int) -> Opinion:
+        """What was said of the image in `row`, to be judged together with others of its study."""
+        lower, upper = (None, None) if self.limits is None else map(float, self.limits[row])
+        probability, threshold = float(self.probability[row]), float(self.threshold[row])
+        return Opinion(probability, threshold, lower=lower, upper=upper, referred=bool(self.referred[row]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 from core.errors import DataInvalid
 from networks.bundle import Bundle
 from networks.engines import Engine
+from networks.manifest import Manifest
 from trainer.datasets import UNKNOWN, Record
 from trainer.evaluation.binary import finding_metrics, mean_of_defined
 from trainer.evaluation.bootstrap import Bootstrap, Floats
@@ -49,9 +50,7 @@ def judged(bundle: Bundle, found: Predictions) -> dict[str, Any]:
         "engine": found.engine,
         "n": len(found.records),
         "unreadable": {"count": len(unreadable), "files": unreadable},
-        "findings": {
-            question.label: _finding(question, found, first=bundle.manifest.region_labels) for question in asked
-        },
+        "findings": {question.label: _finding(question, found, manifest=bundle.manifest) for question in asked},
         "regions": {choice.name: _choice(choice, found) for choice in chosen},
     }
     several = [question for question in asked if (question.truth == 1).any()]
@@ -84,7 +83,7 @@ def multi_label(asked: Sequence[Question], *, groups: Sequence[str | None]) -> d
     return {"labels": [question.label for question in asked], **measured}
 
 
-def _finding(question: Question, found: Predictions, *, first: Sequence[str]) -> dict[str, Any]:
+def _finding(question: Question, found: Predictions, *, manifest: Manifest) -> dict[str, Any]:
     rows = np.flatnonzero(question.truth != UNKNOWN)
     groups = [found.groups[row] for row in rows]
     known, probability = question.truth[rows], question.probability[rows]
@@ -95,10 +94,10 @@ def _finding(question: Question, found: Predictions, *, first: Sequence[str]) ->
     if (decision := question.three_way) is not None:
         report["three_way"] = three_way_metrics(known, decision[rows], stated=question.coverage, groups=groups)
     parts = {
-        "by_region": by_region(question, found.records, first=first),
+        "by_region": by_region(question, found.records, first=manifest.region_labels),
         "by_view": by_view(question, found.records),
         "by_hardware": by_hardware(question, found.records),
-        "by_study": by_study(question, found.records),
+        "by_study": by_study(question, found.records, rule=manifest.study),
     }
     return {**report, **{name: part for name, part in parts.items() if part}}
 

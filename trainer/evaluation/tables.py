@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from core.decisions import StudyOpinion, judge_study
 from core.errors import DataInvalid
+from core.vocabulary import StudyRule
 from trainer.datasets import UNKNOWN, Record, truth
 from trainer.evaluation.binary import finding_metrics, table_row
 from trainer.evaluation.bootstrap import Bootstrap, Floats, Ints
+from trainer.evaluation.decisions import CODES, three_way_metrics
 from trainer.evaluation.predictions import group_of
 from trainer.evaluation.questions import Question
 from trainer.evaluation.ranking import Ranking
@@ -57,35 +60,40 @@ def by_hardware(question: Question, records: Sequence[Record]) -> dict[str, Any]
     return {**rows, **Bootstrap(len(label), groups=groups).measured(difference)}
 
 
-def by_study(question: Question, records: Sequence[Record]) -> dict[str, Any]:
+def by_study(question: Question, records: Sequence[Record], *, rule: StudyRule) -> dict[str, Any]:
     """The Finding for whole studies, from the `mean` and from the `max` of their images' probabilities; {} without.
 
     A study is positive where any of its images is (MURA labels studies: all its images agree). Each way has the
-    figures of a Finding, Cohen's κ among them, at the Bundle's threshold.
+    figures of a Finding, Cohen's κ among them, at the Bundle's threshold; `rule` is the Bundle's own way. The coverage
+    of the three-way decision is measured, since the one that the Bundle states is of images.
     """
-    rows = [row for row, record in enumerate(records) if record.study and question.truth[row] != UNKNOWN]
-    if not rows:
+    members: dict[object, list[int]] = {}
+    for row, record in enumerate(records):
+        if record.study and question.truth[row] != UNKNOWN:
+            members.setdefault((record.source, record.patient, record.study), []).append(row)
+    if not members:
         return {}
-    chosen = np.array(rows)
-    keys = [(records[row].source, records[row].patient, records[row].study) for row in rows]
-    numbers: dict[object, int] = {}
-    number = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
-    first = chosen[np.unique(number, return_index=True)[1]]
-    known = np.zeros(len(numbers), dtype=np.int64)
-    np.maximum.at(known, number, question.truth[chosen])
-    groups = [group_of(records[int(row)]) for row in first]
-    result: dict[str, Any] = {"n": len(numbers), "images": len(rows), "positives": int(known.sum())}
-    for name, probability in aggregated(question.probability[chosen], number, count=len(numbers)).items():
-        found = finding_metrics(known, probability, threshold=question.threshold[first], groups=groups)
-        result[name] = {key: value for key, value in found.items() if key not in {"n", "positives", "threshold"}}
+    known = np.array([question.truth[rows].max() for rows in members.values()], dtype=np.int64)
+    groups = [group_of(records[rows[0]]) for rows in members.values()]
+    images = sum(map(len, members.values()))
+    result: dict[str, Any] = {"n": len(members), "images": images, "positives": int(known.sum()), "rule": rule.value}
+    for way in StudyRule:
+        studies = [judge_study([question.opinion(row) for row in rows], rule=way) for rows in members.values()]
+        result[way.value] = _figures_of_studies(studies, known, groups=groups)
     return result
 
 
-def aggregated(probability: Floats, number: Ints, *, count: int) -> dict[str, Floats]:
-    """(n,) probabilities of images, of the studies `number` (n,) in 0…count-1 → (count,) their mean and their max."""
-    highest = np.zeros(count)
-    np.maximum.at(highest, number, probability)
-    return {"mean": np.bincount(number, probability, count) / np.bincount(number, minlength=count), "max": highest}
+def _figures_of_studies(
+    studies: Sequence[StudyOpinion], known: Ints, *, groups: Sequence[str | None]
+) -> dict[str, Any]:
+    probability = np.array([study.probability for study in studies])
+    threshold = np.array([study.threshold for study in studies])
+    found = finding_metrics(known, probability, threshold=threshold, groups=groups)
+    figures = {key: value for key, value in found.items() if key not in {"n", "positives", "threshold"}}
+    if all(study.three_way is not None for study in studies):
+        decision = np.array([CODES[study.three_way] for study in studies if study.three_way is not None])
+        figures["three_way"] = three_way_metrics(known, decision, stated=None, groups=groups)
+    return figures
 
 
 def _table(question: Question, records: Sequence[Record], parts: Mapping[str, Rows]) -> dict[str, dict[str, Any]]:

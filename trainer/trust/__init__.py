@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from core.errors import DataInvalid
-from networks.bundle import SANITY, Bundle, Conformal
+from networks.bundle import SANITY, Bundle
 from networks.engines import Engine
+from networks.manifest import Conformal
 from networks.sanity import SanityModel
 from trainer.boxes import boxes_of
 from trainer.datasets import UNKNOWN, Record, of_split

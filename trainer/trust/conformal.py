@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import binom  # type: ignore[import-untyped]
 
-from networks.bundle import Conformal
+from networks.manifest import Conformal
 from trainer.evaluation.bootstrap import Bootstrap, Floats, Ints
 
 COVERAGE = 0.9

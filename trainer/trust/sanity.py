@@ -15,8 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from core.vocabulary import SanityFlag
-from networks.bundle import Bundle, Sanity
+from networks.bundle import Bundle
 from networks.engines import Engine
+from networks.manifest import Sanity
 from networks.picture import picture_statistics
 from networks.preprocessing import Window
 from networks.sanity import CLIP, SanityModel, Subspace, probe_inputs, raw_components

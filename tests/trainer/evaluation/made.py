@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from networks.bundle import Bundle, Manifest
+from networks.bundle import Bundle
+from networks.manifest import Manifest
 from trainer.datasets import Record
 from trainer.evaluation.predictions import Predictions
 

@@ -135,7 +135,51 @@ def test_studies():
     assert studies["mean"]["kappa"] == pytest.approx(sk.cohen_kappa_score([1, 0, 0], [1, 0, 1]), abs=1e-4)
     assert studies["mean"]["auc"] == 1.0
     assert studies["max"]["confusion_matrix"] == {"tp": 1, "fp": 1, "tn": 1, "fn": 0}
+    assert (studies["rule"], "three_way" in studies["mean"]) == ("mean", False)
     assert found["n"] == 6
+
+
+def test_three_way_of_studies():
+    """Between the limits 0.3 and 0.7 a study is referred as an image is; on the mean two of three are right."""
+    bundle = fracture_bundle(study="max", conformal={"fracture": {"coverage": 0.8, "lower": 0.3, "upper": 0.7}})
+    rows = [("1", 1, 0.5), ("1", 1, 0.95), ("2", 0, 0.1), ("2", 0, 0.8), ("3", 0, 0.1), ("3", 0, 0.3)]
+    records = [record(i, fractured=truth, study=study) for i, (study, truth, _) in enumerate(rows)]
+    studies = judged(bundle, predictions(bundle, records, [row[2] for row in rows]))["findings"]["fracture"]["by_study"]
+    assert studies["rule"] == "max"
+    means, maxima = studies["mean"]["three_way"], studies["max"]["three_way"]
+    assert means["answers"] == {
+        "positives": {"positive": 1, "negative": 0, "refer": 0},
+        "negatives": {"positive": 0, "negative": 1, "refer": 1},
+    }
+    assert maxima["answers"]["negatives"] == {"positive": 1, "negative": 0, "refer": 1}
+    assert (means["coverage"], means["stated_coverage"]) == (1.0, None)
+
+
+def test_studies_of_a_hierarchy_have_the_mean_of_their_thresholds():
+    """Images of two regions: 0.4 and 0.5 against thresholds 0.3 and 0.5. The mean reaches the mean; as the maximum it
+    stands against the threshold of its own specialist.
+    """
+    own = {"keras_model": "a.keras", "serving_graph": "a.onnx", "temperatures": {"fracture": 1.0}}
+    bundle = bundle_of(
+        heads=[
+            {"name": "fracture", "kind": "sigmoid", "labels": ["fracture"]},
+            {"name": "region", "kind": "softmax", "labels": ["hand", "knee"]},
+        ],
+        thresholds={"fracture": {"value": 0.9}},
+        routing={
+            "head": "region",
+            "refer_below": 0.0,
+            "specialists": {
+                "hand": {**own, "thresholds": {"fracture": {"value": 0.3}}},
+                "knee": {**own, "thresholds": {"fracture": {"value": 0.55}}},
+            },
+        },
+    )
+    records = [record(i, fractured=1, study="one") for i in range(2)]
+    rows = [[0.4, 0.9, 0.1], [0.5, 0.1, 0.9]]
+    studies = judged(bundle, predictions(bundle, records, rows))["findings"]["fracture"]["by_study"]
+    assert studies["mean"]["confusion_matrix"]["tp"] == 1
+    assert studies["max"]["confusion_matrix"]["fn"] == 1
 
 
 def test_views_and_hardware():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.vocabulary import ThreeWay
-from networks.bundle import Conformal
+from networks.manifest import Conformal
 from trainer.trust.conformal import allowed_misses, allowed_misses_by_group, fit_conformal
 
 DRAWS = 80
