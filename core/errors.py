@@ -132,6 +132,10 @@ class NotReceived(InputRejected):
     code, title = "not_received", "The file was not sent before the batch was completed"
 
 
+class BatchCancelled(InputRejected):
+    code, title = "batch_cancelled", "The batch was cancelled before the file was sent"
+
+
 class IdempotencyMismatch(InputRejected):
     code, title = "idempotency_mismatch", "The Idempotency-Key was used with another request"
 

@@ -98,8 +98,10 @@ class Batch(Base):
 class BatchItem(Base):
     """One file of a manifest. Its path, which may name a patient, is sealed with the Site's key.
 
-    `sha256` is of the file as the client has it. `job_id` of a duplicate is the Job that has its result; it is null
-    once that was erased. `code` and `detail` are those of the error that a rejected file met.
+    `sha256` and `size_bytes` are of the file as the client has it. `repeated`: an earlier file of the manifest has the
+    same content; all of one content are decided at once, the first becoming the `job`. `job_id` of a duplicate is the
+    Job that has its result; it is null once that was erased. `code` and `detail` are those of the error that a rejected
+    file met; `altered`: other bytes were sent in the name of an awaited one.
     """
 
     __tablename__ = "batch_item"
@@ -117,6 +119,9 @@ class BatchItem(Base):
     position: Mapped[int]
     sealed_path: Mapped[bytes] = mapped_column(LargeBinary)
     sha256: Mapped[str]
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    repeated: Mapped[bool] = mapped_column(server_default=false())
+    altered: Mapped[bool] = mapped_column(server_default=false())
     state: Mapped[str] = mapped_column(server_default=BatchItemState.AWAITING.value)
     job_id: Mapped[UUID | None] = mapped_column(ForeignKey("job.id", ondelete="SET NULL"))
     code: Mapped[str | None]

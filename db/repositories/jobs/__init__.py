@@ -6,6 +6,7 @@ moves.
 
 from db.repositories.jobs.claims import Claim, claim, heartbeat, release
 from db.repositories.jobs.finish import FindingRecord, Outcome, fail, succeed
+from db.repositories.jobs.many import answering, cancel_many, submit_many
 from db.repositories.jobs.queries import counts_by_state, events, get, oldest_due_age, page, recorded, result
 from db.repositories.jobs.requests import Submission, cancel, find_by_key, replay, submit
 from db.repositories.jobs.sweeping import SweepReport, due, sweep
@@ -17,7 +18,9 @@ __all__ = [
     "Outcome",
     "Submission",
     "SweepReport",
+    "answering",
     "cancel",
+    "cancel_many",
     "claim",
     "counts_by_state",
     "due",
@@ -33,6 +36,7 @@ __all__ = [
     "replay",
     "result",
     "submit",
+    "submit_many",
     "succeed",
     "sweep",
     "try_lock",

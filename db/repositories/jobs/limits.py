@@ -60,11 +60,26 @@ def require_room(session: Session, *, site_id: UUID, queue_limit: int, site_acti
     if _active(session, site_id, site_active_limit) >= site_active_limit:
         raise QuotaExceeded(retry_after=RETRY_AFTER_S)
     # Only now: one Site that is refused again and again must not fill the queue of the others.
+    _let_in(session, site_id, 1)
+
+
+def room(session: Session, *, site_id: UUID, queue_limit: int, site_active_limit: int, wanted: int) -> int:
+    """How many of `wanted` jobs may be made now, by the same limits and with the same exactness; they count as made."""
+    free = min(
+        queue_limit - _active(session, None, queue_limit),
+        site_active_limit - _active(session, site_id, site_active_limit),
+    )
+    granted = max(0, min(wanted, free))
+    _let_in(session, site_id, granted)
+    return granted
+
+
+def _let_in(session: Session, site_id: UUID, number: int) -> None:
     counts = _counts_of(session)
     with counts.lock:
         for key in (None, site_id):
             if key in counts.known:
-                counts.known[key].value += 1
+                counts.known[key].value += number
 
 
 def _active(session: Session, site_id: UUID | None, limit: int) -> int:
