@@ -10,7 +10,8 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Protocol
+from uuid import UUID
 
 import anyio.to_thread
 
@@ -24,6 +25,7 @@ from core.vocabulary import MediaKind
 from db.repositories import images, jobs, model_versions
 from db.repositories.sites import Principal
 from db.session import Session
+from db.tables import Image
 from imaging.identify import identify
 from imaging.prescan import Header, Limits, prescan
 from storage.store import image_key
@@ -111,13 +113,26 @@ def request_hash(upload: Upload, wishes: Wishes) -> str:
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
+class Place(Protocol):
+    """What an upload belongs to, such as a Batch: asked and told in the very transaction that records its Job."""
+
+    def find(self, session: Session, *, image_id: UUID, explain: tuple[str, ...]) -> UUID | None:
+        """A Job of this Site that does for the Image, so that none is made."""
+
+    def settle(self, session: Session, *, job_id: UUID, made: bool) -> None:
+        """The upload has this Job; `made` is false where `find` named it."""
+
+
 class Submission:
     """One caller's upload on its way in."""
 
-    def __init__(self, backends: Backends, principal: Principal, *, idempotency_key: str | None) -> None:
+    def __init__(
+        self, backends: Backends, principal: Principal, *, idempotency_key: str | None, place: Place | None = None
+    ) -> None:
         self._backends = backends
         self._principal = principal
         self._key = idempotency_key
+        self._place = place
 
     async def run(self, upload: Upload) -> Submitted:
         """Store and enqueue. Raises InputRejected subclasses, InstanceConflict, QuotaExceeded, Unavailable subclasses.
@@ -173,7 +188,6 @@ class Submission:
     def _record(
         self, upload: Upload, header: Header, wishes: Wishes, explain: tuple[str, ...], asked: str
     ) -> Submitted:
-        settings = self._backends.settings
         with self._backends.database.unit_of_work() as session:
             images.lock_content(session, site_id=self._principal.site_id, sha256=upload.spool.sha256)
             image = images.add(
@@ -181,23 +195,37 @@ class Submission:
                 site_id=self._principal.site_id,
                 sha256=upload.spool.sha256,
                 size_bytes=upload.spool.size,
+                received_sha256=upload.spool.received_sha256,
                 **fields_of(header),
             )
-            submission = jobs.submit(
-                session,
-                site_id=self._principal.site_id,
-                image_id=image.id,
-                request_hash=asked,
-                idempotency_key=self._key,
-                priority=wishes.priority,
-                explain=explain,
-                stability=wishes.stability,
-                max_attempts=settings.max_attempts,
-                deadline_s=settings.job_deadline,
-                queue_limit=settings.queue_limit,
-                site_active_limit=settings.site_active_limit,
-            )
+            known = None if self._place is None else self._place.find(session, image_id=image.id, explain=explain)
+            if known is not None:
+                known_job = jobs.get(session, site_id=self._principal.site_id, job_id=known)
+                submission = jobs.Submission(known_job, created=False)
+            else:
+                submission = self._enqueue(session, image, wishes, explain, asked)
+            if self._place is not None:
+                self._place.settle(session, job_id=submission.job.id, made=submission.created)
             return Submitted(job_view(submission.job, image), created=submission.created)
+
+    def _enqueue(
+        self, session: Session, image: Image, wishes: Wishes, explain: tuple[str, ...], asked: str
+    ) -> jobs.Submission:
+        settings = self._backends.settings
+        return jobs.submit(
+            session,
+            site_id=self._principal.site_id,
+            image_id=image.id,
+            request_hash=asked,
+            idempotency_key=self._key,
+            priority=wishes.priority,
+            explain=explain,
+            stability=wishes.stability,
+            max_attempts=settings.max_attempts,
+            deadline_s=settings.job_deadline,
+            queue_limit=settings.queue_limit,
+            site_active_limit=settings.site_active_limit,
+        )
 
     def _take_back(self, upload: Upload, refusal: LucencyError) -> None:
         """Remove the object that was put for a refused job, unless an Image holds the same content.

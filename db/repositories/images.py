@@ -30,6 +30,7 @@ def add(  # noqa: PLR0913 — one keyword a column
     body_part: str | None = None,
     sop_class_uid: str | None = None,
     sop_instance_uid: str | None = None,
+    received_sha256: str | None = None,
     study_instance_uid: str | None = None,
 ) -> Image:
     """The Site's Image of this content, made where it is new; its Study too.
@@ -55,6 +56,7 @@ def add(  # noqa: PLR0913 — one keyword a column
             body_part=body_part,
             sop_class_uid=sop_class_uid,
             sop_instance_uid=sop_instance_uid,
+            received_sha256=received_sha256,
         )
         .on_conflict_do_nothing()
         .returning(Image)
@@ -64,6 +66,8 @@ def add(  # noqa: PLR0913 — one keyword a column
     known = session.scalars(select(Image).where(Image.site_id == site_id, Image.sha256 == sha256)).one_or_none()
     if known is None:
         raise InstanceConflict
+    if known.received_sha256 is None:  # stored by the release before
+        known.received_sha256 = received_sha256
     return known
 
 

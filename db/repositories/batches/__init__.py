@@ -7,13 +7,11 @@ from db.repositories.batches.closing import cancel, complete
 from db.repositories.batches.filing import Decision, find_answer, hold, look, note_altered, reject, settle
 from db.repositories.batches.manifests import Entry, add_entries, adopt_known, begin, find_by_key
 from db.repositories.batches.queries import Item, Tally, awaited, get, items, needed, page, tallies
-from db.repositories.batches.results import ResultRow, result_rows
 
 __all__ = [
     "Decision",
     "Entry",
     "Item",
-    "ResultRow",
     "Tally",
     "add_entries",
     "adopt_known",
@@ -31,7 +29,6 @@ __all__ = [
     "note_altered",
     "page",
     "reject",
-    "result_rows",
     "settle",
     "tallies",
 ]
