@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -14,9 +14,10 @@ from typing import Any, BinaryIO, Literal, NotRequired, Self, TypedDict
 import httpx2
 import stamina
 
-from core.errors import LucencyError, Unauthorized, Unavailable
+from core.errors import Forbidden, LucencyError, Unauthorized, Unavailable
 from core.settings import load_settings
 from core.vocabulary import TERMINAL_STATES
+from lucency.batch_types import BatchDict, ItemDict, ManifestEntry, OutcomeDict
 
 View = Literal["overlay", "heatmap", "radiograph"]
 
@@ -24,6 +25,10 @@ POLL_LONGEST = 30.0
 TRIES = 6
 # Waiting longer than this for a busy server is for the caller to decide.
 RETRY_AFTER_LONGEST = 60.0
+PATIENCE = 120.0
+# An archive is judged file by file before its answer comes.
+ARCHIVE_TIMEOUT = 900.0
+RETRIED = frozenset({429, 503, 507})
 TERMINAL = frozenset(state.value for state in TERMINAL_STATES)
 
 
@@ -87,14 +92,24 @@ class Client:
     """The HTTP API in Python. Errors are raised as the error classes of `core.errors`, by their wire code.
 
     Without arguments it uses the settings LUCENCY_API_URL and LUCENCY_API_KEY, or the running local stack's.
+    An API that is away or busy is asked up to `tries` times (None: any number) within `patience` seconds.
     """
 
-    def __init__(self, base_url: str | None = None, api_key: str | None = None, *, timeout: float = 60.0) -> None:
+    def __init__(
+        self,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout: float = 60.0,
+        tries: int | None = TRIES,
+        patience: float = PATIENCE,
+    ) -> None:
         settings = load_settings()
         key = api_key or (settings.api_key.get_secret_value() if settings.api_key else None)
         self.base_url = (base_url or settings.api_url).rstrip("/")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._http = httpx2.Client(base_url=self.base_url, headers=headers, timeout=timeout)
+        self._tries, self._patience = tries, patience
 
     def submit(
         self,
@@ -161,19 +176,96 @@ class Client:
 
     def jobs(self, *, limit: int = 50, state: str | None = None) -> Iterator[JobDict]:
         """All jobs, newest first; pages of `limit` are fetched as they are needed."""
-        parameters: dict[str, Any] = {"limit": limit} | ({"state": state} if state else {})
-        while True:
-            page = self._get("/v1/jobs", params=parameters).json()
-            yield from page["items"]
-            if not page.get("next"):
-                return
-            parameters["cursor"] = page["next"]
+        return self._pages("/v1/jobs", limit=limit, state=state)
 
     def models(self) -> list[dict[str, Any]]:
         """The model versions that the server knows."""
         found = self._get("/v1/models").json()
         listed: list[dict[str, Any]] = found["items"] if isinstance(found, dict) else found
         return listed
+
+    def report(self, job_id: str, suffix: str = "pdf") -> bytes:
+        """A succeeded job's report: `pdf`, `sr.dcm`, `sc.dcm`, `gsps.dcm`, `fhir.json`, `csv` or `json`."""
+        return self._get(f"/v1/jobs/{job_id}/report.{suffix}").content
+
+    # --- Batches (docs/batches.md) ------------------------------------------------------------------------------------
+
+    def create_batch(
+        self,
+        files: Sequence[ManifestEntry],
+        *,
+        priority: int = 0,
+        explain: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> BatchDict:
+        """Begin a batch of these files. The answer's `needed` are the contents to send, as far as they fit into one
+        answer (`batch_needed` gives all). The same key and files give the same batch.
+        """
+        body: dict[str, Any] = {"files": list(files), "priority": priority}
+        body |= {"explain": list(explain)} if explain is not None else {}
+        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+        made: BatchDict = self._attempt(lambda: self._http.post("/v1/batches", json=body, headers=headers)).json()
+        return made
+
+    def batch(self, batch_id: str) -> BatchDict:
+        """How far the batch is: counts, failures by cause, throughput."""
+        found: BatchDict = self._get(f"/v1/batches/{batch_id}").json()
+        return found
+
+    def batch_needed(self, batch_id: str) -> Iterator[str]:
+        """The SHA-256 of every content that is still to be sent."""
+        return self._pages(f"/v1/batches/{batch_id}/needed", limit=1000)
+
+    def upload_to_batch(
+        self, batch_id: str, sha256: str, content: bytes | Iterable[bytes], *, size: int
+    ) -> OutcomeDict:
+        """Send one content of `size` bytes. It is tried once: after a failure on the way, `batch_needed` says whether
+        it arrived. Raises the rejection as its class, NotInManifest where the bytes have another hash, Unreachable.
+        """
+        headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
+        address = f"/v1/batches/{batch_id}/files/{sha256}"
+        outcome: OutcomeDict = self._once(lambda: self._http.put(address, content=content, headers=headers)).json()
+        return outcome
+
+    def upload_archive(self, batch_id: str, archive: bytes | Iterable[bytes]) -> list[OutcomeDict]:
+        """Send a zip of files of the manifest, in any order and under any names; the outcome of each. Tried once."""
+        headers = {"Content-Type": "application/zip"}
+        address = f"/v1/batches/{batch_id}/archive"
+        answer = self._once(
+            lambda: self._http.post(address, content=archive, headers=headers, timeout=ARCHIVE_TIMEOUT)
+        ).json()
+        results: list[OutcomeDict] = answer["results"]
+        return results
+
+    def complete_batch(self, batch_id: str) -> BatchDict:
+        """Close the batch: what was not sent is rejected as `not_received`. May be called again."""
+        closed: BatchDict = self._attempt(lambda: self._http.post(f"/v1/batches/{batch_id}/complete")).json()
+        return closed
+
+    def cancel_batch(self, batch_id: str) -> BatchDict:
+        """Close the batch and cancel its jobs."""
+        closed: BatchDict = self._attempt(lambda: self._http.post(f"/v1/batches/{batch_id}/cancel")).json()
+        return closed
+
+    def batch_items(self, batch_id: str, *, state: str | None = None) -> Iterator[ItemDict]:
+        """What became of each file, in the manifest's order; of those in one state where `state` is given."""
+        return self._pages(f"/v1/batches/{batch_id}/items", limit=1000, state=state)
+
+    def batch_results(self, batch_id: str, kind: Literal["csv", "ndjson", "zip"], file: BinaryIO) -> None:
+        """Write the results into `file`, in pieces; from its beginning where a try broke off."""
+
+        def receive() -> httpx2.Response:
+            file.seek(0)
+            file.truncate()
+            with self._http.stream("GET", f"/v1/batches/{batch_id}/results.{kind}") as response:
+                if response.is_error:
+                    response.read()
+                else:
+                    for piece in response.iter_bytes():
+                        file.write(piece)
+            return response
+
+        self._attempt(receive)
 
     def close(self) -> None:
         """Close the connections."""
@@ -194,18 +286,37 @@ class Client:
     ) -> httpx2.Response:
         return self._attempt(lambda: self._http.get(path, params=params, headers=headers))
 
-    def _attempt(self, send: Any) -> httpx2.Response:
-        for attempt in stamina.retry_context(on=_try_again, attempts=TRIES, timeout=120.0):
+    def _pages(self, path: str, *, limit: int, state: str | None = None) -> Iterator[Any]:
+        parameters: dict[str, Any] = {"limit": limit} | ({"state": state} if state else {})
+        while True:
+            page = self._get(path, params=parameters).json()
+            yield from page["items"]
+            if not page.get("next"):
+                return
+            parameters["cursor"] = page["next"]
+
+    def _attempt(self, send: Callable[[], httpx2.Response]) -> httpx2.Response:
+        for attempt in stamina.retry_context(on=try_again, attempts=self._tries, timeout=self._patience):
             with attempt:
-                try:
-                    response: httpx2.Response = send()
-                except httpx2.TransportError as error:
-                    raise Unreachable(
-                        f"No answer from {self.base_url} ({type(error).__name__}). Is it up? Try `lucency doctor`."
-                    ) from error
-                if response.is_error:
-                    raise error_of(response)
+                response = self._once(send)
         return response
+
+    def _once(self, send: Callable[[], httpx2.Response]) -> httpx2.Response:
+        try:
+            response = send()
+        except httpx2.TransportError as error:
+            raise Unreachable(
+                f"No answer from {self.base_url} ({type(error).__name__}). Is it up? Try `lucency doctor`."
+            ) from error
+        if response.is_error:
+            raise error_of(response)
+        return response
+
+
+# What proxies in front of the API answer without its codes.
+_KINDS: dict[int, type[LucencyError]] = {
+    401: Unauthorized, 403: Forbidden, 429: Unavailable, 502: Unavailable, 503: Unavailable, 504: Unavailable,
+}  # fmt: skip
 
 
 def error_of(response: httpx2.Response) -> LucencyError:
@@ -218,16 +329,16 @@ def error_of(response: httpx2.Response) -> LucencyError:
         problem = {}
     kind = _error_classes().get(str(problem.get("code")))
     if kind is None:
-        kind = {401: Unauthorized, 429: Unavailable, 503: Unavailable}.get(response.status_code, LucencyError)
+        kind = _KINDS.get(response.status_code, LucencyError)
     detail = str(problem.get("detail") or problem.get("title") or f"The API answered {response.status_code}.")
     error = kind(detail, retry_after=_seconds(response.headers.get("Retry-After")))
     error.problem = problem
     return error
 
 
-def _try_again(error: Exception) -> bool | timedelta:
-    """429, 503 and connection faults are worth another try, no sooner than the server says."""
-    if not isinstance(error, LucencyError) or error.status not in {429, 503}:
+def try_again(error: Exception) -> bool | timedelta:
+    """429, 503, 507 and connection faults are worth another try, no sooner than the server says."""
+    if not isinstance(error, LucencyError) or error.status not in RETRIED:
         return False
     if error.retry_after is None:
         return True

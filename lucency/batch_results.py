@@ -1,0 +1,208 @@
+"""What `lucency batch` gives at its end: tables and a summary, and the results as files."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from core.errors import LucencyError, NotFound
+from lucency.batch_files import Skipped, wire_path
+from lucency.batch_journal import Planned
+from lucency.batch_run import Run
+from lucency.batch_types import BatchDict, ItemDict, Summary
+from lucency.client import Client
+
+EXAMPLES = 3
+FAILED_STATES = frozenset({"failed", "dead", "cancelled", "expired"})
+UNSENT = ("not_received", "not_in_manifest")
+
+
+def summary(run: Run, *, seconds: float) -> Summary:
+    """Everything in numbers. `files` = `counts` added up, whatever was killed in between.
+
+    `lost` are rejections on this side; the server's `not_received` for the same files is not counted again.
+    """
+    batches = run.batches()
+    memory = run.journal.memory
+    counts, jobs, causes = Counter[str](), Counter[str](), Counter[tuple[str, str, str]]()
+    titles: dict[str, str] = {}
+    for planned, batch in batches:
+        counts.update(batch["counts"])
+        jobs.update(batch["jobs"])
+        unsent = planned.superseded + sum(lost.batch == planned.number for lost in memory.lost.values())
+        counts["rejected"] -= unsent if batch["state"] == "closed" else 0
+        counts["awaiting"] -= unsent if batch["state"] != "closed" else 0
+        for failure in batch["failures"]:
+            count = failure["count"]
+            if failure["code"] in UNSENT and unsent:
+                count, unsent = max(0, count - unsent), max(0, unsent - count)
+            causes[failure["stage"], failure["code"], failure["title"]] += count
+    counts["lost"] = len(memory.lost)
+    skipped = {reason.value: count for reason, count in run.skipped.items()}
+    skipped |= {Skipped.NOT_IMAGE.value: len(run.not_images)} if run.not_images else {}
+    for lost in memory.lost.values():
+        titles.setdefault(lost.code, lost.detail)
+        causes["lost", lost.code, titles[lost.code]] += 1
+    through = sum(batch["progress"] * batch["files"] for _, batch in batches)
+    done = all(batch["done"] for _, batch in batches)
+    if done:
+        run.journal.end()
+    overall = (memory.ended or time.time()) - (memory.began or time.time())
+    return {
+        "folder": str(run.order.folder),
+        "batches": [{"id": batch["id"], "files": batch["files"], "done": batch["done"]} for _, batch in batches],
+        "files": sum(counts.values()),
+        "counts": {name: counts[name] for name in ("job", "duplicate", "rejected", "lost", "awaiting")},
+        "jobs": {name: count for name, count in sorted(jobs.items()) if count},
+        "failures": _failures(run, batches, +causes),
+        "skipped": dict(sorted(skipped.items())),
+        "done": done,
+        "this_run": {"seconds": round(seconds, 1), "sent": asdict(run.sent)},
+        "overall": {"seconds": round(overall, 1), "files_per_s": round(through / overall, 2) if overall > 0 else None},
+        "journal": str(run.journal.path),
+    }
+
+
+def _failures(run: Run, batches: list[tuple[Planned, BatchDict]], causes: Counter[Any]) -> list[dict[str, Any]]:
+    examples: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for lost in islice(run.journal.memory.lost.values(), 1000):
+        examples["lost", lost.code].append(wire_path(lost.path))
+    for stage, state in (("rejected", "rejected"), ("job", "job")):
+        if any(kind == stage for kind, _, _ in causes):
+            for _, batch in batches:
+                for item in run.client.batch_items(batch["id"], state=state):
+                    if item["code"] is not None:
+                        examples[stage, item["code"]].append(item["path"])
+    return [
+        {"stage": stage, "code": code, "title": title, "count": count, "examples": examples[stage, code][:EXAMPLES]}
+        for (stage, code, title), count in causes.most_common()
+    ]
+
+
+def tables(found: Summary) -> list[Table | str]:
+    """The summary for people."""
+    counts = found["counts"]
+    outcome = Table(title=f"{found['files']} files", title_justify="left")
+    for heading in ("outcome", "files"):
+        outcome.add_column(heading, justify="right" if heading == "files" else "left")
+    waiting = sum(found["jobs"].get(state, 0) for state in ("queued", "held", "running", "retry_wait"))
+    failed = sum(found["jobs"].get(state, 0) for state in FAILED_STATES)
+    rows = {
+        "judged": found["jobs"].get("succeeded", 0), "still being judged": waiting, "job failed": failed,
+        "duplicate": counts["duplicate"], "rejected": counts["rejected"], "lost on this side": counts["lost"],
+        "not sent yet": counts["awaiting"],
+    }  # fmt: skip
+    for name, count in rows.items():
+        if count:
+            outcome.add_row(name, str(count))
+    skipped = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in found["skipped"].items())
+    sent, overall = found["this_run"]["sent"], found["overall"]
+    speed = f" ({overall['files_per_s']:.1f} files/s)" if overall["files_per_s"] else ""
+    return [
+        outcome,
+        *([_cause_table(found["failures"])] if found["failures"] else []),
+        *([f"left out: {skipped}"] if skipped else []),
+        f"this run: {sent['files']} files ({sent['bytes'] / 1e6:.1f} MB) sent in {found['this_run']['seconds']:.1f} s; "
+        f"since the first run began: {overall['seconds']:.1f} s{speed}",
+    ]
+
+
+def _cause_table(failures: list[dict[str, Any]]) -> Table:
+    table = Table(title="what failed, by cause", title_justify="left")
+    for heading in ("where", "code", "what it means", "files", "for example"):
+        table.add_column(heading, overflow="fold", justify="right" if heading == "files" else "left")
+    where = {"rejected": "rejected", "job": "job failed", "lost": "on this side"}
+    for failure in failures:
+        row = (where.get(failure["stage"], failure["stage"]), failure["code"], failure["title"])
+        table.add_row(*row, str(failure["count"]), "\n".join(failure["examples"]))
+    return table
+
+
+def failed_files(found: Summary) -> int:
+    """How many files have neither a result nor the prospect of one."""
+    return int(sum(failure["count"] for failure in found["failures"]))
+
+
+class Collection:
+    """The results in a folder: `results.csv`, `results.ndjson`, and below `files/` a folder for each judged file.
+
+    What is there already is not fetched again; each file appears under its name only when it is whole.
+    """
+
+    def __init__(self, client: Client, folder: Path, *, reports: tuple[str, ...], jobs: int) -> None:
+        self._client, self._folder, self._reports, self._jobs = client, folder, reports, jobs
+
+    def tables(self, batches: list[BatchDict]) -> None:
+        """The rows of all batches, one after the other."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for kind in ("csv", "ndjson"):
+            whole = self._folder / f".results.{kind}.part"
+            with whole.open("wb") as target:
+                for number, batch in enumerate(batches):
+                    self._append(batch["id"], kind, target.fileno(), headless=kind == "csv" and number > 0)
+            whole.replace(self._folder / f"results.{kind}")
+
+    def _append(self, batch_id: str, kind: Any, target: int, *, headless: bool) -> None:
+        part = self._folder / f".batch.{kind}.part"
+        with part.open("w+b") as file:
+            self._client.batch_results(batch_id, kind, file)
+            file.seek(0)
+            if headless:
+                file.readline()
+            while piece := file.read(1024 * 1024):
+                os.write(target, piece)
+        part.unlink()
+
+    def files(self, batch: BatchDict) -> Iterator[LucencyError | None]:
+        """Fetch each judged file's result, overlays and reports; what went wrong with each, if anything."""
+        judged = (
+            item
+            for item in self._client.batch_items(batch["id"])
+            if item["job"] is not None and item["job_state"] == "succeeded"
+        )
+        with ThreadPoolExecutor(max_workers=self._jobs, thread_name_prefix="collect") as pool:
+            while some := list(islice(judged, 100)):
+                yield from pool.map(self._collect, some)
+
+    def _collect(self, item: ItemDict) -> LucencyError | None:
+        job = str(item["job"])
+        folder = self._folder / "files" / _safe(item["path"])
+        try:
+            result = self._client.result(job)
+            for suffix in self._reports:
+                _once(folder / f"report.{suffix}", lambda suffix=suffix: self._client.report(job, suffix))
+            for finding in result["findings"]:
+                label = finding["label"]
+                if finding["explanation"]:
+                    _once(folder / f"{_safe(label)}.png", lambda label=label: self._client.explanation(job, label))
+        except NotFound as error:
+            return error
+        # Last: where it is, everything beside it is whole.
+        _once(folder / "result.json", lambda: json.dumps(result, indent=2).encode())
+        return None
+
+
+def _once(path: Path, fetch: Any) -> None:
+    if path.exists():
+        return
+    content: bytes = fetch()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.part")
+    draft.write_bytes(content)
+    draft.replace(path)
+
+
+def _safe(path: str) -> str:
+    """A relative path that stays where it is put, whatever the server says."""
+    parts = [part for part in path.replace("\0", "_").split("/") if part not in {"", ".", ".."}]
+    return "/".join(parts) or "_"

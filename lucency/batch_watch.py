@@ -1,0 +1,78 @@
+"""`lucency batch --watch`: files that appear below the folder go into batches of their own until Ctrl-C.
+
+The operating system's events only say when to look; what is new is told by looking. A file is taken when its size and
+time of change have stood still for a while: a half-copied one is left alone.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import watchfiles
+
+from core.errors import LucencyError
+from lucency.batch_files import Found, Stamp
+from lucency.batch_run import Run
+from lucency.client import try_again
+
+# Where events do not come (network drives), the folder is looked at this often, in s.
+LOOK_EVERY = 5.0
+
+
+@dataclass
+class Watch:
+    """What was seen, and since when it looks as it does. `settle`: how long a file stands still before it is taken."""
+
+    run: Run
+    settle: float = 2.0
+    seen: dict[str, tuple[Stamp, float]] = field(default_factory=dict)
+    taken: dict[str, Stamp] = field(default_factory=dict)
+
+    def until_interrupted(self) -> None:
+        """Returns after Ctrl-C. What is being sent then goes on with the next run."""
+        stop = threading.Event()
+        try:
+            self._look()
+            for _ in watchfiles.watch(
+                self.run.order.folder,
+                watch_filter=None,
+                stop_event=stop,
+                debounce=500,
+                rust_timeout=int(min(self.settle, LOOK_EVERY) * 1000),
+                yield_on_timeout=True,
+                raise_interrupt=True,
+                recursive=self.run.order.recursive,
+                ignore_permission_denied=True,
+            ):
+                self._look()
+        except KeyboardInterrupt:
+            stop.set()
+
+    def _look(self) -> None:
+        settled = self._settled(self.run.listing(), now=time.monotonic())
+        if not settled:
+            return
+        try:
+            self.run.take(settled, losing=False)
+        except LucencyError as error:
+            if not try_again(error):
+                raise
+            self.run.bars.say(f"{error.detail} What is not sent stays in the journal.", style="yellow")
+            return
+        self.taken |= {one.path: one.stamp for one in settled}
+
+    def _settled(self, found: Iterable[Found], *, now: float) -> list[Found]:
+        """Those that stood still long enough and were not taken as they are."""
+        settled, present = [], {}
+        for one in found:
+            if self.taken.get(one.path) == one.stamp:
+                continue
+            stamp, since = self.seen.get(one.path, (None, now))
+            present[one.path] = one.stamp, since if stamp == one.stamp else now
+            if now - present[one.path][1] >= self.settle:
+                settled.append(one)
+        self.seen = present
+        return settled
