@@ -59,6 +59,7 @@ class ReportedImage:
     sop_instance_uid: str | None
     series_instance_uid: str | None
     study_instance_uid: str | None
+    photometric_interpretation: str | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
 
 

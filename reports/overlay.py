@@ -51,19 +51,19 @@ def draw_overlay(  # noqa: PLR0913 - how a picture looks has many independent si
     `regions` have x, y, width, height and perhaps score, in pixels of the full-size image (`rows` × `columns`; by
     default those of the preview). Raises ImageInvalid where the preview or the heatmap is damaged.
     """
-    grey = _grey(preview)
+    grey = grey_of(preview)
     full_rows, full_columns = rows or grey.shape[0], columns or grey.shape[1]
     scale = max(1.0, SHORTEST_LONG_SIDE / max(grey.shape))
     size = (max(1, round(grey.shape[0] * scale)), max(1, round(grey.shape[1] * scale)))
     grey = cv2.resize(grey, (size[1], size[0]), interpolation=cv2.INTER_CUBIC) if scale > 1 else grey
     heat = project(decode_heatmap(heatmap_png), window=window, size=size)
-    picture = _blended(grey, heat, opacity)
+    picture = blended(grey, heat, opacity)
     for region in regions:
-        _draw_region(picture, region, scale_x=size[1] / full_columns, scale_y=size[0] / full_rows)
+        draw_region(picture, region, scale_x=size[1] / full_columns, scale_y=size[0] / full_rows)
     if colour_bar:
-        picture = np.hstack([picture, _colour_bar(size[0])])
+        picture = np.hstack([picture, colour_bar_of(size[0])])
     if caption:
-        picture = np.vstack([_caption(caption, picture.shape[1]), picture])
+        picture = np.vstack([caption_of(caption, picture.shape[1]), picture])
     _, png = cv2.imencode(".png", picture)
     return png.tobytes()
 
@@ -88,11 +88,12 @@ def draw_result(record: ResultRecord, pictures: Pictures) -> bytes:
 
 def draw_radiograph(preview: bytes) -> bytes:
     """The preview alone, as an 8-bit grey PNG. Raises ImageInvalid where it is damaged."""
-    _, png = cv2.imencode(".png", _grey(preview))
+    _, png = cv2.imencode(".png", grey_of(preview))
     return png.tobytes()
 
 
-def _grey(preview: bytes) -> Picture:
+def grey_of(preview: bytes) -> Picture:
+    """The preview's pixels (h, w). Raises ImageInvalid where it is damaged."""
     try:
         pixels = cv2.imdecode(np.frombuffer(preview, np.uint8), cv2.IMREAD_GRAYSCALE) if preview else None
     except cv2.error as error:
@@ -102,14 +103,15 @@ def _grey(preview: bytes) -> Picture:
     return np.asarray(pixels, dtype=np.uint8)
 
 
-def _blended(grey: Picture, heat: NDArray[np.float32], opacity: float) -> Picture:
+def blended(grey: Picture, heat: NDArray[np.float32], opacity: float) -> Picture:
+    """(h, w) of both → (h, w, 3) BGR."""
     # A map that is nowhere positive explains nothing: it does not tint the radiograph.
     weight = opacity if heat.any() else 0.0
     mixed = grey[:, :, None] * (1 - weight) + colours(heat) * weight
     return np.rint(mixed).astype(np.uint8)
 
 
-def _draw_region(picture: Picture, region: Region, *, scale_x: float, scale_y: float) -> None:
+def draw_region(picture: Picture, region: Region, *, scale_x: float, scale_y: float) -> None:
     """A white box on a black one, readable on any colour, with its score where there is room."""
     left, top = round(region["x"] * scale_x), round(region["y"] * scale_y)
     right = round((region["x"] + region["width"]) * scale_x) - 1
@@ -122,7 +124,7 @@ def _draw_region(picture: Picture, region: Region, *, scale_x: float, scale_y: f
             cv2.putText(picture, f"{region['score']:.2f}", at, FONT, 0.45, ink, thickness, cv2.LINE_AA)
 
 
-def _colour_bar(height: int) -> Picture:
+def colour_bar_of(height: int) -> Picture:
     """(height, 64, 3): the colours of 1 (top) to 0 (bottom), labelled."""
     panel = np.full((height, 64, 3), BACKGROUND, dtype=np.uint8)
     margin = min(12, height // 4)
@@ -135,7 +137,7 @@ def _colour_bar(height: int) -> Picture:
     return panel
 
 
-def _caption(text: str, width: int) -> Picture:
+def caption_of(text: str, width: int) -> Picture:
     """One line above the picture, made smaller until it fits. Signs that the font lacks become question marks."""
     band = np.full((26, width, 3), BACKGROUND, dtype=np.uint8)
     plain = text.encode("ascii", "replace").decode()

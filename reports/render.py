@@ -80,6 +80,24 @@ def _overlay(record: ResultRecord, pictures: Pictures | None, _identity: Identit
     return draw_result(record, _given(pictures))
 
 
+def _sr(record: ResultRecord, _pictures: Pictures | None, identity: Identity | None) -> bytes:
+    from reports.structured_report import make
+
+    return make(record, identity)
+
+
+def _sc(record: ResultRecord, pictures: Pictures | None, identity: Identity | None) -> bytes:
+    from reports.secondary_capture import make
+
+    return make(record, _given(pictures), identity)
+
+
+def _gsps(record: ResultRecord, _pictures: Pictures | None, identity: Identity | None) -> bytes:
+    from reports.presentation_state import make
+
+    return make(record, identity)
+
+
 def _soon(_record: ResultRecord, _pictures: Pictures | None, _identity: Identity | None) -> bytes:
     raise NotFound("This form of a result is not available yet.")
 
@@ -94,9 +112,9 @@ _MAKERS: dict[ReportKind, _Maker] = {
     ReportKind.JSON: _json,
     ReportKind.OVERLAY: _overlay,
     ReportKind.PDF: _soon,
-    ReportKind.SR: _soon,
-    ReportKind.SC: _soon,
-    ReportKind.GSPS: _soon,
+    ReportKind.SR: _sr,
+    ReportKind.SC: _sc,
+    ReportKind.GSPS: _gsps,
     ReportKind.FHIR: _soon,
     ReportKind.CSV: _csv,
 }

@@ -89,6 +89,7 @@ def _image(image: Image, study_instance_uid: str | None) -> ReportedImage:
         sop_instance_uid=image.sop_instance_uid,
         series_instance_uid=image.series_instance_uid,
         study_instance_uid=study_instance_uid,
+        photometric_interpretation=image.photometric_interpretation,
         attributes=image.attributes or {},
     )
 

@@ -102,6 +102,12 @@ def chest(**values: Any) -> ResultRecord:
     return record(findings=tuple(kept), **(none | values))
 
 
+def slim(**values: Any) -> ResultRecord:
+    """Ten times as high as wide."""
+    box = Box(80, 1400, 150, 300, 0.9)
+    return record(rows=3000, columns=300, findings=(finding(regions=(box,)),), **values)
+
+
 def raster(**values: Any) -> ResultRecord:
     """Of a PNG: no UIDs, no study."""
     uids = ("modality", "body_part", "sop_class_uid", "sop_instance_uid", "series_instance_uid", "study_instance_uid")

@@ -1,0 +1,129 @@
+"""A result as Grayscale Softcopy Presentation State (PS3.3 A.33.1): boxes and their figures as graphic annotations over
+the original image, which a viewer shows or hides. Window, rescale and polarity are the image's own, where its Image
+keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from highdicom import (
+    PresentationLUTShapeValues,
+    PresentationLUTTransformation,
+)
+from highdicom.pr import (
+    AnnotationUnitsValues,
+    GraphicAnnotation,
+    GraphicLayer,
+    GraphicObject,
+    GrayscaleSoftcopyPresentationState,
+    TextObject,
+)
+from highdicom.pr import GraphicTypeValues as GraphicType
+from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
+
+from core.errors import NotFound
+from core.identity import Identity
+from core.result_record import Box, ReportedFinding, ResultRecord
+from core.vocabulary import ReportKind
+from reports.identifiers import instance_uid, series_uid
+from reports.marks import BANNER, MANUFACTURER, SERIES_NUMBERS, series_description
+from reports.origin import as_file, enter, is_dicom, referenced
+
+LAYER = "AI_REGIONS"
+PIXEL, DISPLAY = AnnotationUnitsValues.PIXEL, AnnotationUnitsValues.DISPLAY
+# Rescale, and window with its function (PS3.3 C.11.1, C.11.2): highdicom takes them over from the image.
+GREY_VALUES = ("RescaleIntercept", "RescaleSlope", "RescaleType", "WindowCenter", "WindowWidth", "VOILUTFunction")
+
+
+def make(record: ResultRecord, identity: Identity | None = None) -> bytes:
+    """A Part 10 file. Raises NotFound for a PNG or JPEG: there is no DICOM image that it could present."""
+    if not is_dicom(record):
+        raise NotFound("A presentation state presents a DICOM image; this one is a picture file.")
+    home = identity is not None
+    image = referenced(record, identity)
+    _add_grey_values(image, record)
+    layer = GraphicLayer(LAYER, order=1, description=BANNER)
+    inverse = record.image.photometric_interpretation == "MONOCHROME1"
+    state = GrayscaleSoftcopyPresentationState(
+        referenced_images=[image],
+        series_instance_uid=series_uid(record, ReportKind.GSPS, home=home),
+        series_number=SERIES_NUMBERS[ReportKind.GSPS],
+        sop_instance_uid=instance_uid(record, ReportKind.GSPS, home=home),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=record.model_name,
+        software_versions=record.model_version,
+        device_serial_number=record.model_digest,
+        series_description=series_description(ReportKind.GSPS),
+        content_label="AI_REGIONS",
+        content_description=BANNER,
+        graphic_layers=[layer],
+        graphic_annotations=[
+            GraphicAnnotation(
+                referenced_images=[image],
+                graphic_layer=layer,
+                graphic_objects=[_polyline(box) for _, box in _boxes(record)] or None,
+                text_objects=[*_texts(record)],
+            )
+        ],
+        presentation_lut_transformation=PresentationLUTTransformation(
+            presentation_lut_shape=PresentationLUTShapeValues.INVERSE
+            if inverse
+            else PresentationLUTShapeValues.IDENTITY
+        ),
+    )
+    enter(state, record, identity)
+    state.PresentationCreationDate, state.PresentationCreationTime = state.ContentDate, state.ContentTime
+    del state.ContentDate, state.ContentTime
+    # Type 2C: of a paired part of the body, and nobody told whether it is one.
+    state.Laterality = None
+    return as_file(state)
+
+
+def _boxes(record: ResultRecord) -> Iterator[tuple[ReportedFinding, Box]]:
+    for finding in record.judged:
+        for box in finding.regions:
+            yield finding, box
+
+
+def _polyline(box: Box) -> GraphicObject:
+    """Closed; (column, row) with pixel edges on whole numbers (PS3.3 C.10.5.1.2)."""
+    left, top, right, bottom = box.x, box.y, box.x + box.width, box.y + box.height
+    corners = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
+    return GraphicObject(
+        graphic_type=GraphicType.POLYLINE, graphic_data=np.array(corners, dtype=np.float64), units=PIXEL
+    )
+
+
+def _texts(record: ResultRecord) -> Iterator[TextObject]:
+    """The figures of each box below it, and the banner at the foot of the display."""
+    for finding, box in _boxes(record):
+        yield TextObject(
+            text_value=f"AI: {finding.label} {finding.probability:.0%}, {finding.decision}",
+            units=PIXEL,
+            anchor_point=(box.x, box.y + box.height),
+            anchor_point_visible=False,
+        )
+    figures = ", ".join(f"{one.label} {one.probability:.0%}" for one in record.judged[:4])
+    more = f" and {len(record.judged) - 4} more" if len(record.judged) > 4 else ""
+    yield TextObject(
+        text_value=f"{BANNER}\r\n{record.model_name} {record.model_version}: {figures}{more}",
+        units=DISPLAY,
+        bounding_box=(0.02, 0.92, 0.98, 0.99),
+    )
+
+
+def _add_grey_values(image: Dataset, record: ResultRecord) -> None:
+    known = record.image.attributes
+    kept = {tag: known[tag] for keyword in GREY_VALUES if (tag := f"{tag_for_keyword(keyword):08X}") in known}
+    stored = Dataset.from_json(kept)
+    if "WindowWidth" not in stored or "WindowCenter" not in stored:
+        for keyword in ("WindowCenter", "WindowWidth", "VOILUTFunction"):
+            stored.pop(keyword, None)
+    if "RescaleSlope" in stored and "RescaleIntercept" in stored:
+        # CR has no Rescale Type; the presentation state must (PS3.3 table C.11-1b): unspecified.
+        stored.setdefault("RescaleType", "US")
+    image.update(stored)
