@@ -23,6 +23,8 @@ class LucencyError(Exception):
         self.retry_after = retry_after
         # The whole problem object, where this error came as one from the API (`lucency.client`).
         self.problem: dict[str, Any] = {}
+        # And the HTTP status that it came with; a proxy's answer has nothing else.
+        self.answered: int | None = None
 
 
 # --- What a client sent ---------------------------------------------------------------------------------------------

@@ -82,7 +82,9 @@ class Settings(BaseSettings):
     # Private addresses may be named as webhook and STOW targets: within a hospital they are what is wanted.
     delivery_private_addresses: bool = False
 
-    # The DICOM gateway. An empty allow-list lets everyone in; entries are AE titles, and addresses or networks.
+    # The DICOM gateway; `gateway` makes the local stack run one. An empty allow-list lets everyone in; entries are AE
+    # titles, and addresses or networks, with commas between.
+    gateway: bool = False
     gateway_ae_title: str = "LUCENCY"
     gateway_host: str = "127.0.0.1"
     gateway_port: Annotated[int, Field(ge=0, le=65535)] = 11112
@@ -93,7 +95,15 @@ class Settings(BaseSettings):
     gateway_tls_certificate: Path | None = None
     gateway_tls_key: Path | None = None
     gateway_tls_authority: Path | None = None
+    # Nothing more is taken when less than this is free on the spool's disk, or when the spool holds more than that.
     gateway_free_bytes: PositiveInt = 1024 * MEBIBYTE
+    gateway_spool_bytes: PositiveInt = 64 * 1024 * MEBIBYTE
+    gateway_forwarders: PositiveInt = 4
+    gateway_associations: PositiveInt = 20
+    gateway_pdu_bytes: PositiveInt = 256 * 1024
+    gateway_timeout: PositiveFloat = 60.0
+    # Between two tries of an API that does not answer, at most.
+    gateway_retry_cap: PositiveFloat = 30.0
 
     # A job's life.
     max_attempts: PositiveInt = 5

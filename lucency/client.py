@@ -333,6 +333,7 @@ def error_of(response: httpx2.Response) -> LucencyError:
     detail = str(problem.get("detail") or problem.get("title") or f"The API answered {response.status_code}.")
     error = kind(detail, retry_after=_seconds(response.headers.get("Retry-After")))
     error.problem = problem
+    error.answered = response.status_code
     return error
 
 

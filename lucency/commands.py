@@ -72,12 +72,15 @@ def _loaded(entry: EntryPoint) -> Any:
 def up(
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay, and stop the stack on Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The stack's state as JSON on stdout.")] = False,
+    gateway: Annotated[bool, typer.Option("--gateway", help="With a DICOM gateway (see `lucency gateway`).")] = False,
 ) -> None:
     """Start the local stack: servers, migrations, API, workers."""
     from lucency import stack
     from lucency.demo import until_interrupted
 
     settings = load_settings()
+    if gateway:
+        settings = settings.model_copy(update={"gateway": True})
     process = stack.start(settings, say=_progress, attached=foreground)
     found = stack.status(settings)
     if as_json:
@@ -169,11 +172,13 @@ def jobs(
 @app.command()
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Stop everything after the result.")] = False,
+    gateway: Annotated[bool, typer.Option("--gateway", help="With a DICOM gateway on the stack.")] = False,
 ) -> None:
     """Run the main job on a real stack: start, submit a DICOM file and a PNG, show the results."""
     from lucency.demo import run_demo
 
-    run_demo(load_settings(), once=once, say=_progress)
+    settings = load_settings()
+    run_demo(settings.model_copy(update={"gateway": True}) if gateway else settings, once=once, say=_progress)
 
 
 @app.command()

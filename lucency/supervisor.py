@@ -96,7 +96,7 @@ class Supervisor:
             self._step("API key", self._issue_key)
         if publishing is not None:
             self._step("model", lambda: self._finish_publishing(publishing))
-        for name in ("worker", "services", "beat"):
+        for name in ("worker", "services", "beat", *(["gateway"] if self.settings.gateway else [])):
             self._launch(self._application(name))
         self._step("ready", self._wait_ready)
         self.state.phase = "running"
@@ -115,6 +115,9 @@ class Supervisor:
             update={"api_port": port, "api_url": f"http://{self.settings.api_host}:{port}"}
         )
         self.state.api_url = self.settings.api_url
+        if self.settings.gateway:
+            chosen = next_free(self.settings.gateway_port, host=self.settings.gateway_host)
+            self.settings = self.settings.model_copy(update={"gateway_port": chosen})
 
     def _write_environment(self) -> None:
         values = self.servers.settings()
@@ -125,6 +128,8 @@ class Supervisor:
         update |= {name: SecretStr(str(update[name])) for name in SECRET}
         self.settings = self.settings.model_copy(update=update | {"home": self.home})
         values |= {"LUCENCY_API_PORT": str(self.settings.api_port), "LUCENCY_API_URL": self.settings.api_url}
+        if self.settings.gateway:
+            values["LUCENCY_GATEWAY_PORT"] = str(self.settings.gateway_port)
         if self.settings.api_key is not None:
             values["LUCENCY_API_KEY"] = self.settings.api_key.get_secret_value()
         write_environment_file(self.home / "lucency.env", values)
@@ -184,8 +189,10 @@ class Supervisor:
                 *("--concurrency", "1", *log),
             ],
             "beat": [*celery, "beat", "--loglevel", self.settings.log_level],
+            "gateway": [sys.executable, "-m", "lucency.commands", "gateway", "run"],
         }
-        return Application(name, commands[name], port=port if name == "api" else None)
+        ports = {"api": port, "gateway": self.settings.gateway_port}
+        return Application(name, commands[name], port=ports.get(name))
 
     def _launch(self, application: Application) -> None:
         application.process = spawn(
