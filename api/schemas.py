@@ -43,6 +43,7 @@ class ImageView(Schema):
     rows: int
     columns: int
     media_kind: MediaKind
+    study_id: UUID | None = Field(default=None, description="Its exam, at `/v1/studies/{id}`; of DICOM only.")
 
 
 class JobLinks(Schema):

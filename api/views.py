@@ -116,7 +116,13 @@ def result_view(prediction: Prediction, image: Image) -> ResultView:
     return ResultView(
         job_id=prediction.job_id,
         # What was decoded is the truth about the size: it knows an EXIF orientation that a header's walk does not.
-        image=ImageView(id=image.id, rows=prediction.rows, columns=prediction.columns, media_kind=image.media_kind),
+        image=ImageView(
+            id=image.id,
+            rows=prediction.rows,
+            columns=prediction.columns,
+            media_kind=image.media_kind,
+            study_id=image.study_id,
+        ),
         model_version=ModelVersionRef.model_validate(prediction.model_version),
         engine=prediction.engine,
         findings=[finding_view(prediction.job_id, finding) for finding in prediction.findings],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from core.errors import LucencyError
 from core.logs import logger
-from core.queue import INFER_TASK, RECONCILE_TASK, SWEEP_TASK, hint_inference
-from worker import maintenance
+from core.queue import INFER_TASK, RECONCILE_TASK, SETTLE_TASK, SWEEP_TASK, hint_inference
+from worker import maintenance, studies
 from worker.app import celery, process, settings
 
 log = logger(__name__)
@@ -58,6 +58,17 @@ def reconcile() -> None:
         maintenance.reconcile(process.database, process.store, settings)
     except LucencyError as error:
         log.warning("reconcile_failed", error_code=error.code)
+
+
+@celery.task(name=SETTLE_TASK)  # type: ignore[untyped-decorator]
+def settle() -> None:
+    """Judge Studies together that were quiet for long enough."""
+    if process.database is None:
+        return
+    try:
+        studies.settle_due(process.database, settings)
+    except LucencyError as error:
+        log.warning("settle_failed", error_code=error.code)
 
 
 def _hint() -> bool:
