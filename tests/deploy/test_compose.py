@@ -17,7 +17,13 @@ from core.settings import Settings
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
-SERVICES = {"api", "worker", "worker-gpu", "services", "beat", "postgres", "valkey", "seaweedfs", "migrate", "publish"}
+SERVICES = {"api", "worker", "worker-gpu", "services", "beat", "gateway"} | {
+    "postgres",
+    "valkey",
+    "seaweedfs",
+    "migrate",
+    "publish",
+}
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +75,15 @@ def test_every_build_target_and_copied_path_exists(compose: dict[str, Any]) -> N
             assert (ROOT / source).exists(), source
 
 
-def test_only_the_api_publishes_a_port_and_ours_run_hardened(compose: dict[str, Any]) -> None:
-    assert [name for name, service in compose["services"].items() if "ports" in service] == ["api"]
+def test_only_the_ways_in_publish_a_port_and_ours_run_hardened(compose: dict[str, Any]) -> None:
+    assert [name for name, service in compose["services"].items() if "ports" in service] == ["api", "gateway"]
     assert compose["networks"]["back"] == {"internal": True}
-    for name in ("api", "worker", "worker-gpu", "services", "beat"):
+    for name in ("api", "worker", "worker-gpu", "services", "beat", "gateway"):
         service = compose["services"][name]
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
+    # A bridge: it reaches the API and nothing behind it.
+    assert compose["services"]["gateway"]["networks"] == ["front"]
     final_stages = re.split(r"^FROM ", DOCKERFILE.read_text(), flags=re.MULTILINE)
     for stage in final_stages:
         if re.match(r"base AS ", stage):

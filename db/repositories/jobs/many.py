@@ -29,7 +29,7 @@ WITH made AS (
 ), opened AS (
     INSERT INTO study_result (study_id, site_id)
     SELECT DISTINCT image.study_id, image.site_id FROM made JOIN image ON image.id = made.image_id
-    WHERE image.study_id IS NOT NULL
+    WHERE image.study_id IS NOT NULL ORDER BY image.study_id
     ON CONFLICT (study_id) DO UPDATE SET state = 'open', last_image_at = now(), look_after = now()
 )
 SELECT image_id, id FROM made
