@@ -98,6 +98,12 @@ def _gsps(record: ResultRecord, _pictures: Pictures | None, identity: Identity |
     return make(record, identity)
 
 
+def _pdf(record: ResultRecord, pictures: Pictures | None, identity: Identity | None) -> bytes:
+    from reports.pdf import draw
+
+    return draw(record, _given(pictures), identity)
+
+
 def _soon(_record: ResultRecord, _pictures: Pictures | None, _identity: Identity | None) -> bytes:
     raise NotFound("This form of a result is not available yet.")
 
@@ -111,7 +117,7 @@ def _given(pictures: Pictures | None) -> Pictures:
 _MAKERS: dict[ReportKind, _Maker] = {
     ReportKind.JSON: _json,
     ReportKind.OVERLAY: _overlay,
-    ReportKind.PDF: _soon,
+    ReportKind.PDF: _pdf,
     ReportKind.SR: _sr,
     ReportKind.SC: _sc,
     ReportKind.GSPS: _gsps,

@@ -98,8 +98,8 @@ def chest(**values: Any) -> ResultRecord:
         for number, label in enumerate(CHEST_LABELS)
     ]
     kept = [one if one.label in {"mass", "hernia"} else replace(one, heatmap_key=None, regions=()) for one in judged]
-    none = {"region": None, "region_probability": None, "region_probabilities": {}, "rules": {}}
-    return record(findings=tuple(kept), **(none | values))
+    none: dict[str, Any] = {"region": None, "region_probability": None, "region_probabilities": {}, "rules": {}}
+    return record(**(none | {"findings": tuple(kept)} | values))
 
 
 def slim(**values: Any) -> ResultRecord:
