@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from core.errors import (
-    BurnedInPhi,
     DicomInvalid,
     DicomTruncated,
     NotApplicable,
@@ -130,7 +129,7 @@ def scan_dicom(file: BinaryIO, *, limits: Limits) -> DicomImage:
     """Walk the header of the DICOM file and check all that can be checked without decoding.
 
     Raises DicomInvalid, DicomTruncated, DicomTooDeep, DecompressedTooLarge, Polyglot, TransferSyntaxUnsupported,
-    NotApplicable, PixelsTooLarge, PixelsInconsistent, BurnedInPhi.
+    NotApplicable, PixelsTooLarge, PixelsInconsistent.
     """
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
@@ -197,6 +196,7 @@ def _checked(elements: Elements, syntax: str, source: Source, *, limits: Limits,
         photometric_interpretation=photometric, modality=_word(values.get(MODALITY)),
         body_part=_word(values.get(BODY_PART_EXAMINED)), sop_instance_uid=_uid(values.get(SOP_INSTANCE_UID)),
         study_instance_uid=_uid(values.get(STUDY_INSTANCE_UID)), sop_class_uid=_uid(values.get(SOP_CLASS_UID)),
+        burned_in=(text(values.get(BURNED_IN_ANNOTATION)) or "").upper() == "YES",
     )  # fmt: skip
     return DicomImage(
         header=header, transfer_syntax=syntax, elements=elements, rows=rows, columns=columns, samples=samples,
@@ -226,8 +226,6 @@ def _check_applicable(elements: Elements) -> None:
         raise NotApplicable("The file does not say that it is a radiograph (Modality is missing)")
     if modality is not None and modality not in MODALITIES:
         raise NotApplicable("Modality is not one of CR, DX, RG")
-    if (text(elements.values.get(BURNED_IN_ANNOTATION)) or "").upper() == "YES":
-        raise BurnedInPhi
 
 
 def _check_frames(elements: Elements, pixels: int, limits: Limits) -> None:

@@ -32,9 +32,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is stored about an Image: geometry and technique, never patient data.
+    """What is stored about an Image: geometry and technique, and the UIDs of the file that it was read from.
 
-    `rows` and `columns` are those of the upright picture (after the EXIF orientation of a raster file).
+    `rows` and `columns` are those of the upright picture (after the EXIF orientation of a raster file). `burned_in`:
+    the file says that patient data may be burned into its pixels (PS3.3 C.7.6.1, Burned In Annotation).
     """
 
     media_kind: MediaKind
@@ -48,3 +49,5 @@ class Header:
     sop_instance_uid: str | None = None
     study_instance_uid: str | None = None
     sop_class_uid: str | None = None
+    series_instance_uid: str | None = None
+    burned_in: bool = False

@@ -12,6 +12,11 @@ from core.sealing import SiteKey
 UUID_ROOT = "2.25."
 
 
+def is_standard(uid: str) -> bool:
+    """Whether PS3.6 table A-1 registers this UID, or it is empty: it names no one."""
+    return not (found := uid.strip(" \0")) or found in UID_dictionary
+
+
 def remapped(uid: str, key: SiteKey) -> str:
     """The UID that stands for `uid` at the Site of `key`: `2.25.` and a UUID of version 8 (RFC 9562) of its keyed hash.
 
@@ -19,7 +24,7 @@ def remapped(uid: str, key: SiteKey) -> str:
     no one and stay; an empty one stays empty.
     """
     original = uid.strip(" \0")
-    if not original or original in UID_dictionary:
+    if is_standard(original):
         return original
     digest = key.keyed_hash(original, purpose="uid")[:16]
     number = int.from_bytes(digest, "big") & ~(0xF << 76) & ~(0x3 << 62) | 0x8 << 76 | 0x2 << 62

@@ -164,7 +164,7 @@ class Elements:
 
 
 @dataclass(slots=True)
-class _Level:
+class Level:
     """One open data set or sequence; `end` is None while its length is undefined."""
 
     sequence: bool
@@ -183,7 +183,7 @@ class Walk:
         self._wanted = wanted
         self._count = 0
         self.found = Elements(encoding)
-        self._levels = [_Level(sequence=False, end=None, implicit=encoding.implicit, keep=self.found.values)]
+        self._levels = [Level(sequence=False, end=None, implicit=encoding.implicit, keep=self.found.values)]
         self._order = encoding.order
 
     def run(self) -> Elements:
@@ -195,7 +195,7 @@ class Walk:
             if level.end is not None and self._source.position >= level.end:
                 if self._source.position > level.end:
                     raise DicomInvalid("An element runs past the end of its sequence")
-                self._levels.pop()
+                self._pop()
                 continue
             head = self._source.read(4)
             if not head and len(self._levels) == 1:
@@ -207,6 +207,9 @@ class Walk:
                 break
         return self.found
 
+    def _pop(self) -> None:
+        self._levels.pop()
+
     def _tag(self, head: bytes) -> int:
         group, element = self._unpack("HH", head)
         return group << 16 | element
@@ -216,7 +219,7 @@ class Walk:
             raise DicomTruncated
         return struct.unpack(self._order + form, data)
 
-    def _element(self, level: _Level, tag: int) -> bool:
+    def _element(self, level: Level, tag: int) -> bool:
         """Handle one tag; true where the walk has reached the pixel data."""
         if level.sequence:
             self._item(level, tag)
@@ -225,7 +228,7 @@ class Walk:
             self._source.skip(4)
             if level.end is not None or len(self._levels) == 1:
                 raise DicomInvalid("An item ends where none is open")
-            self._levels.pop()
+            self._pop()
             return False
         vr, length = self._vr_and_length(tag, implicit=level.implicit)
         if tag == PIXEL_DATA and len(self._levels) == 1:
@@ -260,7 +263,7 @@ class Walk:
         # The implicit encoding does not tell a sequence of known length from another value: its first item does.
         return vr is None and length >= 8 and (tag in LUT_SEQUENCES or self._source.peek(4) == FIRST_ITEM)
 
-    def _open_sequence(self, level: _Level, tag: int, vr: bytes | None, length: int) -> None:
+    def _open_sequence(self, level: Level, tag: int, vr: bytes | None, length: int) -> None:
         if sum(open_level.sequence for open_level in self._levels) >= self._limits.depth:
             raise DicomTooDeep
         items: list[dict[int, Value]] | None = None
@@ -268,7 +271,7 @@ class Walk:
             items = self.found.items.setdefault(tag, [])
         # PS3.5 section 6.2.2: UN of undefined length holds implicit little endian, whatever surrounds it.
         implicit = level.implicit or vr == b"UN"
-        self._levels.append(_Level(sequence=True, end=self._end(length), implicit=implicit, items=items))
+        self._levels.append(Level(sequence=True, end=self._end(length), implicit=implicit, items=items))
 
     def _end(self, length: int) -> int | None:
         if length == UNDEFINED:
@@ -279,10 +282,10 @@ class Walk:
             raise DicomInvalid("An element runs past the end of its sequence")
         return end
 
-    def _item(self, level: _Level, tag: int) -> None:
+    def _item(self, level: Level, tag: int) -> None:
         (length,) = self._unpack("I", self._source.read(4))
         if tag == SEQUENCE_END and level.end is None:
-            self._levels.pop()
+            self._pop()
             return
         if tag != ITEM:
             raise DicomInvalid("A sequence holds something other than items")
@@ -291,9 +294,9 @@ class Walk:
             # Alternatives beyond the first LUT are never used.
             keep = {}
             level.items.append(keep)
-        self._levels.append(_Level(sequence=False, end=self._end(length), implicit=level.implicit, keep=keep))
+        self._levels.append(Level(sequence=False, end=self._end(length), implicit=level.implicit, keep=keep))
 
-    def _value(self, level: _Level, tag: int, vr: bytes | None, length: int) -> None:
+    def _value(self, level: Level, tag: int, vr: bytes | None, length: int) -> None:
         self._end(length)
         root = level.keep is self.found.values
         if level.keep is None or tag not in (self._wanted if root else LUT_ENTRIES):
