@@ -1,14 +1,15 @@
 """The one way in: a spooled upload becomes a stored Image and a queued Job, or nothing at all.
 
-Order (docs/architecture.md, "One upload, in order"): identify and pre-scan, put the object, one transaction for the
-rows, commit, hint. A put is repeatable and outside any transaction; a refusal takes the object back.
+Order (docs/architecture.md, "One upload, in order"): identify and pre-scan, de-identify, put the object, one
+transaction for the rows, commit, hint. A put is repeatable and outside any transaction; a refusal takes the object
+back.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Protocol
 from uuid import UUID
@@ -16,21 +17,18 @@ from uuid import UUID
 import anyio.to_thread
 
 from api.backends import Backends
+from api.content import Content
 from api.intake import Upload
 from api.schemas import JobView
 from api.views import job_view
-from core.errors import LucencyError, NoActiveModel, ObjectMissing, RequestInvalid, TypeMismatch, Unavailable
-from core.logs import logger
+from core.errors import LucencyError, NoActiveModel, RequestInvalid, TypeMismatch
 from core.vocabulary import MediaKind
 from db.repositories import images, jobs, model_versions
 from db.repositories.sites import Principal
 from db.session import Session
 from db.tables import Image
+from imaging.header import Header
 from imaging.identify import identify
-from imaging.prescan import Header, Limits, prescan
-from storage.store import image_key
-
-log = logger(__name__)
 
 FIELDS = frozenset({"priority", "explain", "stability"})
 TRUTHS = {"true": True, "1": True, "false": False, "0": False, "": False}
@@ -142,29 +140,34 @@ class Submission:
         limiters = self._backends.limiters
         wishes = read_wishes(upload.fields)
         asked = request_hash(upload, wishes)
-        header = await anyio.to_thread.run_sync(self._inspect, upload, limiter=limiters.prescan)
-        explain, repeated = await anyio.to_thread.run_sync(self._prepare, wishes, asked)
-        if repeated is not None:
-            return Submitted(repeated, created=False)
-        await anyio.to_thread.run_sync(self._put, upload, header, limiter=limiters.store)
+        content = Content(self._backends, self._principal, upload.spool)
         try:
-            submitted = await anyio.to_thread.run_sync(self._record, upload, header, wishes, explain, asked)
-        except LucencyError as error:
-            await anyio.to_thread.run_sync(self._take_back, upload, error, limiter=limiters.store)
-            raise
-        await anyio.to_thread.run_sync(self._ensure_stored, upload, header, limiter=limiters.store)
+            header = await anyio.to_thread.run_sync(self._inspect, upload, content, limiter=limiters.prescan)
+            explain, repeated = await anyio.to_thread.run_sync(self._prepare, content, header, wishes, asked)
+            if repeated is not None:
+                return Submitted(repeated, created=False)
+            await anyio.to_thread.run_sync(content.store, limiter=limiters.store)
+            try:
+                submitted = await anyio.to_thread.run_sync(self._record, content, wishes, explain, asked)
+            except LucencyError as error:
+                await anyio.to_thread.run_sync(content.take_back, error.code, limiter=limiters.store)
+                raise
+            await anyio.to_thread.run_sync(content.ensure_stored, limiter=limiters.store)
+        finally:
+            content.close()
         if submitted.created:
             await anyio.to_thread.run_sync(self._backends.broker.hint, limiter=limiters.broker)
         return submitted
 
-    def _inspect(self, upload: Upload) -> Header:
-        spool = upload.spool
-        kind = identify(spool.head)
+    @staticmethod
+    def _inspect(upload: Upload, content: Content) -> Header:
+        kind = identify(upload.spool.head)
         require_honest(kind, file_name=upload.file_name, content_type=upload.content_type)
-        with spool.reading() as file:
-            return prescan(file, kind, limits=Limits.of(self._backends.settings))
+        return content.scan(kind)
 
-    def _prepare(self, wishes: Wishes, asked: str) -> tuple[tuple[str, ...], JobView | None]:
+    def _prepare(
+        self, content: Content, header: Header, wishes: Wishes, asked: str
+    ) -> tuple[tuple[str, ...], JobView | None]:
         """The labels to explain, and the job that an earlier request with the same key made."""
         with self._backends.database.unit_of_work() as session:
             if self._key is not None:
@@ -174,30 +177,13 @@ class Submission:
                 if earlier is not None:
                     image = images.get(session, site_id=self._principal.site_id, image_id=earlier.image_id)
                     return (), job_view(earlier, image)
-            return labels_to_explain(session, wishes), None
+            explain = labels_to_explain(session, wishes)
+            content.decide(session, header)
+            return explain, None
 
-    def _put(self, upload: Upload, header: Header) -> None:
-        with upload.spool.reading() as file:
-            self._backends.store.put(
-                self._object_key(upload), file, size=upload.spool.size, content_type=header.media_kind.content_type
-            )
-
-    def _object_key(self, upload: Upload) -> str:
-        return image_key(self._principal.site_id, upload.spool.sha256)
-
-    def _record(
-        self, upload: Upload, header: Header, wishes: Wishes, explain: tuple[str, ...], asked: str
-    ) -> Submitted:
+    def _record(self, content: Content, wishes: Wishes, explain: tuple[str, ...], asked: str) -> Submitted:
         with self._backends.database.unit_of_work() as session:
-            images.lock_content(session, site_id=self._principal.site_id, sha256=upload.spool.sha256)
-            image = images.add(
-                session,
-                site_id=self._principal.site_id,
-                sha256=upload.spool.sha256,
-                size_bytes=upload.spool.size,
-                received_sha256=upload.spool.received_sha256,
-                **fields_of(header),
-            )
+            image = content.record(session)
             known = None if self._place is None else self._place.find(session, image_id=image.id, explain=explain)
             if known is not None:
                 known_job = jobs.get(session, site_id=self._principal.site_id, job_id=known)
@@ -206,6 +192,7 @@ class Submission:
                 submission = self._enqueue(session, image, wishes, explain, asked)
             if self._place is not None:
                 self._place.settle(session, job_id=submission.job.id, made=submission.created)
+            content.note(session, image, job_id=submission.job.id)
             return Submitted(job_view(submission.job, image), created=submission.created)
 
     def _enqueue(
@@ -227,33 +214,6 @@ class Submission:
             site_active_limit=settings.site_active_limit,
         )
 
-    def _take_back(self, upload: Upload, refusal: LucencyError) -> None:
-        """Remove the object that was put for a refused job, unless an Image holds the same content.
-
-        The lock keeps another submit of this content from committing between the look and the removal; one that
-        commits after it finds its object gone and puts it again (`_ensure_stored`).
-        """
-        key = self._object_key(upload)
-        try:
-            with self._backends.database.unit_of_work() as session:
-                site_id, sha256 = self._principal.site_id, upload.spool.sha256
-                images.lock_content(session, site_id=site_id, sha256=sha256)
-                if not images.is_known(session, site_id=site_id, sha256=sha256):
-                    self._backends.store.delete([key])
-        except Unavailable as error:
-            # Nobody can say now whether it is wanted: the reconciler will, when it is an orphan of age.
-            log.warning("object_left", key=key, code=error.code, refusal=refusal.code)
-
-    def _ensure_stored(self, upload: Upload, header: Header) -> None:
-        """A refused twin may have taken the object back between our put and our commit."""
-        try:
-            self._backends.store.stat(self._object_key(upload))
-        except ObjectMissing:
-            self._put(upload, header)
-        except Unavailable as error:
-            # It was there a moment ago and the job is accepted; the worker tries again if it must.
-            log.warning("object_unchecked", code=error.code)
-
 
 def labels_to_explain(session: Session, wishes: Wishes) -> tuple[str, ...]:
     """The asked labels, checked against the active model, or its default. Raises NoActiveModel, RequestInvalid."""
@@ -266,8 +226,3 @@ def labels_to_explain(session: Session, wishes: Wishes) -> tuple[str, ...]:
     if unknown := [label for label in wishes.explain if label not in model.explainable]:
         raise RequestInvalid(f"'{unknown[0][:40]}' cannot be explained; {', '.join(model.explainable)} can.")
     return wishes.explain
-
-
-def fields_of(header: Header) -> dict[str, Any]:
-    """The header as keywords of `images.add`."""
-    return asdict(header)

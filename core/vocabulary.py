@@ -8,6 +8,7 @@ from enum import StrEnum
 class JobState(StrEnum):
     """The states of a Job; `db.repositories.jobs` alone moves it between them."""
 
+    HELD = "held"  # in quarantine, until an administrator releases it
     QUEUED = "queued"
     RUNNING = "running"
     RETRY_WAIT = "retry_wait"

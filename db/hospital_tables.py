@@ -63,11 +63,17 @@ class SitePolicy(Base):
 
 
 class SealedIdentity(Base):
-    """The Identity of one Image, sealed with its Site's key: the only place that knows the patient."""
+    """The Identity of one Image, sealed with its Site's key: the only place that knows the patient.
+
+    `patient`: the Patient ID that the stored instance has (a keyed hash of its own), by which a patient's images are
+    found for erasure; empty where the instance had none.
+    """
 
     __tablename__ = "sealed_identity"
+    __table_args__ = (Index("ix_sealed_identity_patient", "site_id", "patient"),)
     image_id: Mapped[UUID] = mapped_column(ForeignKey("image.id", ondelete="CASCADE"), primary_key=True)
     site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
+    patient: Mapped[str] = mapped_column(server_default="")
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = _now()
 

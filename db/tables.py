@@ -125,7 +125,8 @@ class Image(Base):
     """A stored radiograph, by its content; sizes in bytes and pixels of the file.
 
     It is stored de-identified: `sha256` is of the stored bytes, `received_sha256` of the file as it came, and UIDs are
-    those of the stored instance. `attributes`: DICOM JSON (PS3.18 F) of what a search answers.
+    those of the stored instance. `attributes`: DICOM JSON (PS3.18 F) of what a search answers. `quarantined`: patient
+    data may be burned into its pixels and nobody has looked yet: its jobs are held.
     """
 
     __tablename__ = "image"
@@ -157,6 +158,7 @@ class Image(Base):
     series_instance_uid: Mapped[str | None]
     received_sha256: Mapped[str | None]
     attributes: Mapped[dict[str, Any] | None]
+    quarantined: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[datetime] = _now()
 
 
@@ -203,6 +205,7 @@ class Job(Base):
         Index("ix_job_deadline", "deadline_at", postgresql_where=text(f"state IN ({quoted(CLAIMABLE_STATES)})")),
         Index("ix_job_site", "site_id", "created_at", "id"),
         Index("ix_job_image", "image_id"),
+        Index("ix_job_held", "created_at", postgresql_where=text("state = 'held'")),
         # For lists by state, and for the limits' counts: what is active, and what ended without a result, is little
         # among a million that succeeded.
         Index(
@@ -248,7 +251,7 @@ class Job(Base):
 
 
 class JobEvent(Base):
-    """One transition of a Job; a trigger refuses to change or remove it."""
+    """One transition of a Job; a trigger refuses to change it, and to remove it but when its Job is erased."""
 
     __tablename__ = "job_event"
     __table_args__ = (

@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from core.identity import Identity
 from imaging.header import Header
@@ -87,9 +87,9 @@ class Stored:
     patient: str = ""
     made: BinaryIO | None = field(default=None, compare=False)
 
-    def reading(self, file: BinaryIO) -> Pieces:
+    def reading(self, file: BinaryIO) -> BinaryIO:
         """A reader at the start of what is stored; `file` is the one that came."""
-        return Pieces(self.made or file, self.pieces)
+        return cast(BinaryIO, Pieces(self.made or file, self.pieces))
 
     def close(self) -> None:
         if self.made is not None:

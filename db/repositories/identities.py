@@ -16,11 +16,13 @@ def context_of(image_id: UUID) -> str:
     return f"identity {image_id}"
 
 
-def keep(session: Session, *, site_id: UUID, image_id: UUID, sealed: bytes) -> None:
-    """Keep the Identity of an Image, sealed with `context_of`; one that is there already stays."""
+def keep(session: Session, *, site_id: UUID, image_id: UUID, sealed: bytes, patient: str = "") -> None:
+    """Keep the Identity of an Image, sealed with `context_of`, and the pseudonym of its patient; one that is there
+    already stays.
+    """
     session.execute(
         insert(SealedIdentity)
-        .values(image_id=image_id, site_id=site_id, sealed=sealed)
+        .values(image_id=image_id, site_id=site_id, sealed=sealed, patient=patient)
         .on_conflict_do_nothing(index_elements=["image_id"])
     )
 

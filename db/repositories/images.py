@@ -30,8 +30,10 @@ def add(  # noqa: PLR0913 — one keyword a column
     body_part: str | None = None,
     sop_class_uid: str | None = None,
     sop_instance_uid: str | None = None,
-    received_sha256: str | None = None,
+    series_instance_uid: str | None = None,
     study_instance_uid: str | None = None,
+    received_sha256: str | None = None,
+    quarantined: bool = False,
 ) -> Image:
     """The Site's Image of this content, made where it is new; its Study too.
 
@@ -56,7 +58,9 @@ def add(  # noqa: PLR0913 — one keyword a column
             body_part=body_part,
             sop_class_uid=sop_class_uid,
             sop_instance_uid=sop_instance_uid,
+            series_instance_uid=series_instance_uid,
             received_sha256=received_sha256,
+            quarantined=quarantined,
         )
         .on_conflict_do_nothing()
         .returning(Image)
@@ -69,6 +73,16 @@ def add(  # noqa: PLR0913 — one keyword a column
     if known.received_sha256 is None:  # stored by the release before
         known.received_sha256 = received_sha256
     return known
+
+
+def received(session: Session, *, site_id: UUID, received_sha256: str) -> Image | None:
+    """The Site's Image that was made of a file with this SHA-256, if there is one."""
+    return session.scalars(
+        select(Image)
+        .where(Image.site_id == site_id, Image.received_sha256 == received_sha256)
+        .order_by(Image.created_at)
+        .limit(1)
+    ).one_or_none()
 
 
 def get(session: Session, *, site_id: UUID, image_id: UUID) -> Image:

@@ -50,6 +50,56 @@ CREATE TRIGGER audit_head_no_truncate BEFORE TRUNCATE ON audit_head FOR EACH STA
     EXECUTE FUNCTION audit_head_only_forward();
 """
 
+STATES = "'cancelled', 'dead', 'expired', 'failed', 'queued', 'retry_wait', 'running', 'succeeded'"
+HELD_STATES = "'cancelled', 'dead', 'expired', 'failed', 'held', 'queued', 'retry_wait', 'running', 'succeeded'"
+ACTIVE = "'queued', 'retry_wait', 'running'"
+ACTIVE_OR_HELD = "'held', 'queued', 'retry_wait', 'running'"
+
+TRANSITION = """
+CREATE OR REPLACE FUNCTION job_transition() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT ((OLD.state = 'queued' AND NEW.state IN ('running', 'cancelled', 'expired'))
+         OR (OLD.state = 'retry_wait' AND NEW.state IN ('running', 'cancelled', 'expired')){held}
+         OR (OLD.state = 'running'
+             AND NEW.state IN ('succeeded', 'failed', 'retry_wait', 'dead', 'cancelled', 'queued'))) THEN
+        RAISE EXCEPTION 'job % may not go from % to %', OLD.id, OLD.state, NEW.state USING ERRCODE = 'check_violation';
+    END IF;
+    IF NEW.finished_at IS NOT NULL THEN
+        PERFORM pg_notify('job_finished', NEW.id::text);
+    END IF;
+    RETURN NEW;
+END $$;
+"""
+HELD_MOVES = """
+         OR (OLD.state = 'held' AND NEW.state IN ('queued', 'cancelled'))"""
+
+# Erasure (db.repositories.erasure) names the Site whose jobs it removes, for its own transaction; nothing else may
+# remove an event, and nothing at all may change one.
+JOB_EVENT = """
+CREATE OR REPLACE FUNCTION job_event_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    {erasing}RAISE EXCEPTION 'job_event is append-only' USING ERRCODE = 'check_violation';
+END $$;
+"""
+ERASING = """IF TG_OP = 'DELETE' AND EXISTS (
+        SELECT FROM job WHERE id = OLD.job_id AND site_id::text = current_setting('lucency.erasing', true)
+    ) THEN
+        RETURN OLD;
+    END IF;
+    """
+QUARANTINE = TRANSITION.format(held=HELD_MOVES) + JOB_EVENT.format(erasing=ERASING)
+BEFORE_QUARANTINE = TRANSITION.format(held="") + JOB_EVENT.format(erasing="")
+CANCEL_HELD = """
+WITH moved AS (
+    UPDATE job SET state = 'cancelled', cancel_requested_at = now(), finished_at = now() WHERE state = 'held'
+    RETURNING id, fence
+)
+INSERT INTO job_event (job_id, kind, state, fence) SELECT id, 'cancelled', 'cancelled', fence FROM moved;
+ALTER TABLE job_event DISABLE TRIGGER job_event_append_only;
+UPDATE job_event SET state = 'queued' WHERE state = 'held';
+ALTER TABLE job_event ENABLE TRIGGER job_event_append_only;
+"""
+
 # The Studies of the release before are judged together as well.
 OPEN_STUDIES = """
 INSERT INTO study_result (study_id, site_id, last_image_at, created_at)
@@ -192,6 +242,7 @@ def upgrade() -> None:
         "sealed_identity",
         sa.Column("image_id", sa.Uuid(), nullable=False),
         sa.Column("site_id", sa.Uuid(), nullable=False),
+        sa.Column("patient", sa.Text(), server_default="", nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(
@@ -200,6 +251,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_sealed_identity_site_id")),
         sa.PrimaryKeyConstraint("image_id", name=op.f("pk_sealed_identity")),
     )
+    op.create_index("ix_sealed_identity_patient", "sealed_identity", ["site_id", "patient"], unique=False)
     op.create_table(
         "batch_item",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -274,18 +326,42 @@ def upgrade() -> None:
     op.add_column("image", sa.Column("series_instance_uid", sa.Text(), nullable=True))
     op.add_column("image", sa.Column("received_sha256", sa.Text(), nullable=True))
     op.add_column("image", sa.Column("attributes", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
+    op.add_column("image", sa.Column("quarantined", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.create_index("ix_image_received", "image", ["site_id", "received_sha256"], unique=False)
     op.create_check_constraint(op.f("ck_image_received_sha256_length"), "image", "length(received_sha256) = 64")
     op.create_index("ix_image_study", "image", ["study_id"], unique=False)
     op.create_index("ix_job_image", "job", ["image_id"], unique=False)
+    _states(HELD_STATES, ACTIVE_OR_HELD)
+    op.create_index("ix_job_held", "job", ["created_at"], unique=False, postgresql_where=sa.text("state = 'held'"))
+    op.execute(QUARANTINE)
     op.execute(APPEND_ONLY)
     op.execute(OPEN_STUDIES)
 
 
+def _states(known: str, active: str) -> None:
+    for table in ("job", "job_event"):
+        op.drop_constraint(op.f(f"ck_{table}_state_known"), table)
+        op.create_check_constraint(op.f(f"ck_{table}_state_known"), table, f"state IN ({known})")
+    op.drop_index("ix_job_site_active", table_name="job")
+    op.create_index(
+        "ix_job_site_active",
+        "job",
+        ["site_id", "created_at", "id"],
+        unique=False,
+        postgresql_where=sa.text(f"state IN ({active})"),
+    )
+
+
 def downgrade() -> None:
+    # A held job has no place in the release before; nobody may run it unseen.
+    op.execute(CANCEL_HELD)
+    op.drop_index("ix_job_held", table_name="job", postgresql_where=sa.text("state = 'held'"))
+    op.execute(BEFORE_QUARANTINE)
+    _states(STATES, ACTIVE)
     op.drop_index("ix_job_image", table_name="job")
     op.drop_index("ix_image_study", table_name="image")
     op.drop_index("ix_image_received", table_name="image")
+    op.drop_column("image", "quarantined")
     op.drop_column("image", "attributes")
     op.drop_column("image", "received_sha256")
     op.drop_column("image", "series_instance_uid")
@@ -295,6 +371,7 @@ def downgrade() -> None:
     op.drop_index("ix_batch_item_job", table_name="batch_item")
     op.drop_index("ix_batch_item_content", table_name="batch_item")
     op.drop_table("batch_item")
+    op.drop_index("ix_sealed_identity_patient", table_name="sealed_identity")
     op.drop_table("sealed_identity")
     op.drop_index("ix_study_result_site_open", table_name="study_result", postgresql_where=sa.text("state = 'open'"))
     op.drop_index("ix_study_result_site", table_name="study_result")

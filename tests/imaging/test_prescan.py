@@ -75,7 +75,6 @@ BAD = {
     "ct": (dicom(ramp(), Modality="CT"), errors.NotApplicable),
     "other": (dicom(ramp(), Modality="OT"), errors.NotApplicable),
     "palette": (dicom(ramp(), PhotometricInterpretation="PALETTE COLOR"), errors.NotApplicable),
-    "burned in": (dicom(ramp(), BurnedInAnnotation="YES"), errors.BurnedInPhi),
     "video": (GOOD.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.9\0", 1), errors.TransferSyntaxUnsupported),
     "program": (b"MZ" + GOOD[2:], errors.Polyglot),
     "gif": (b"GIF89a" + bytes(200), errors.TypeUnsupported),

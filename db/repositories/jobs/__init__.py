@@ -8,7 +8,7 @@ from db.repositories.jobs.claims import Claim, claim, heartbeat, release
 from db.repositories.jobs.finish import FindingRecord, Outcome, fail, succeed
 from db.repositories.jobs.many import answering, cancel_many, submit_many
 from db.repositories.jobs.queries import counts_by_state, events, get, oldest_due_age, page, recorded, result
-from db.repositories.jobs.requests import Submission, cancel, find_by_key, replay, submit
+from db.repositories.jobs.requests import Submission, cancel, find_by_key, release_held, replay, submit
 from db.repositories.jobs.sweeping import SweepReport, due, sweep
 from db.repositories.locks import try_lock
 
@@ -33,6 +33,7 @@ __all__ = [
     "page",
     "recorded",
     "release",
+    "release_held",
     "replay",
     "result",
     "submit",

@@ -46,6 +46,9 @@ SELECT state, sum(found)::bigint FROM (
         SELECT state FROM job WHERE state IN ('queued', 'retry_wait') AND crash_count > 0
         ORDER BY run_after LIMIT :limit) AS suspect GROUP BY suspect.state
     UNION ALL
+    SELECT 'held', count(*) FROM (
+        SELECT FROM job WHERE state = 'held' ORDER BY created_at LIMIT :limit) AS held
+    UNION ALL
     SELECT 'running', count(*) FROM (
         SELECT FROM job WHERE state = 'running' ORDER BY lease_expires_at LIMIT :limit) AS running
 ) AS part GROUP BY state

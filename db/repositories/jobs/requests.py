@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from core.errors import IdempotencyMismatch, NotFound, TransitionIllegal
+from core.vocabulary import JobState
 from db.repositories.jobs.limits import require_room
 from db.repositories.jobs.queries import get
-from db.tables import UNSUCCESSFUL_STATES, Job
+from db.tables import UNSUCCESSFUL_STATES, Image, Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,15 @@ class Submission:
 # Whatever makes a Job opens the Study of its Image (db.repositories.studies): a late image, one judged again, a retry.
 _SUBMIT = text("""
 WITH made AS (
-    INSERT INTO job (id, site_id, image_id, priority, explain, stability, idempotency_key, request_hash, max_attempts,
-        deadline_at, replay_of)
-    SELECT :id, :site_id, image.id, :priority, CAST(:explain AS text[]), :stability, :key, :request_hash, :max_attempts,
+    INSERT INTO job (id, site_id, image_id, state, priority, explain, stability, idempotency_key, request_hash,
+        max_attempts, deadline_at, replay_of)
+    SELECT :id, :site_id, image.id, CASE WHEN image.quarantined THEN 'held' ELSE 'queued' END, :priority,
+        CAST(:explain AS text[]), :stability, :key, :request_hash, :max_attempts,
         now() + make_interval(secs => :deadline_s), :replay_of
     FROM image WHERE image.id = :image_id AND image.site_id = :site_id
-    ON CONFLICT (site_id, idempotency_key) DO NOTHING RETURNING id
+    ON CONFLICT (site_id, idempotency_key) DO NOTHING RETURNING id, state
 ), noted AS (
-    INSERT INTO job_event (job_id, kind, state, fence) SELECT id, :kind, 'queued', 0 FROM made
+    INSERT INTO job_event (job_id, kind, state, fence) SELECT id, :kind, state, 0 FROM made
 ), opened AS (
     INSERT INTO study_result (study_id, site_id)
     SELECT image.study_id, image.site_id FROM made JOIN image ON image.id = :image_id
@@ -49,11 +51,22 @@ _CANCEL = text("""
 WITH moved AS (
     UPDATE job SET state = 'cancelled', cancel_requested_at = now(), finished_at = now(), lease_owner = NULL,
         lease_expires_at = NULL
-    WHERE id = :job_id AND site_id = :site_id AND state IN ('queued', 'running', 'retry_wait') RETURNING id, fence
+    WHERE id = :job_id AND site_id = :site_id AND state IN ('held', 'queued', 'running', 'retry_wait')
+    RETURNING id, fence
 ), noted AS (
     INSERT INTO job_event (job_id, kind, state, fence) SELECT id, 'cancelled', 'cancelled', fence FROM moved
 )
 SELECT id FROM moved
+""")
+
+
+# Waiting in quarantine does not use up a Job's time.
+_RELEASE = text("""
+WITH moved AS (
+    UPDATE job SET state = 'queued', run_after = now(), deadline_at = now() + (deadline_at - created_at)
+    WHERE image_id = :image_id AND site_id = :site_id AND state = 'held' RETURNING id, fence
+)
+INSERT INTO job_event (job_id, kind, state, fence, owner) SELECT id, 'released', 'queued', fence, :actor FROM moved
 """)
 
 
@@ -125,6 +138,23 @@ def cancel(session: Session, *, site_id: UUID, job_id: UUID) -> Job:
     if moved is None:
         raise TransitionIllegal
     return job
+
+
+def release_held(session: Session, *, site_id: UUID, job_id: UUID, actor: str) -> Job:
+    """Let a held Job run, with every other held one of its Image, which leaves quarantine for good.
+
+    `actor`: who looked, as the audit log names them. Raises TransitionIllegal, NotFound.
+    """
+    job = get(session, site_id=site_id, job_id=job_id)
+    # Jobs are made under a share of this row (a foreign key's): none is made held after it was decided.
+    image = session.get_one(Image, job.image_id, with_for_update=True)
+    job = get(session, site_id=site_id, job_id=job_id)
+    if job.state != JobState.HELD:
+        raise TransitionIllegal
+    image.quarantined = False
+    session.flush()
+    session.execute(_RELEASE, {"image_id": image.id, "site_id": site_id, "actor": actor})
+    return get(session, site_id=site_id, job_id=job_id)
 
 
 def replay(
