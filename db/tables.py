@@ -40,6 +40,8 @@ from core.vocabulary import (
 )
 
 ACTIVE_STATES = frozenset(JobState) - TERMINAL_STATES
+# What workers have to do with; the limits count these.
+WORKED_STATES = ACTIVE_STATES - {JobState.HELD}
 UNSUCCESSFUL_STATES = TERMINAL_STATES - {JobState.SUCCEEDED}
 
 
@@ -205,7 +207,7 @@ class Job(Base):
         Index("ix_job_deadline", "deadline_at", postgresql_where=text(f"state IN ({quoted(CLAIMABLE_STATES)})")),
         Index("ix_job_site", "site_id", "created_at", "id"),
         Index("ix_job_image", "image_id"),
-        Index("ix_job_held", "created_at", postgresql_where=text("state = 'held'")),
+        Index("ix_job_held", "site_id", "created_at", "id", postgresql_where=text("state = 'held'")),
         # For lists by state, and for the limits' counts: what is active, and what ended without a result, is little
         # among a million that succeeded.
         Index(
@@ -213,7 +215,7 @@ class Job(Base):
             "site_id",
             "created_at",
             "id",
-            postgresql_where=text(f"state IN ({quoted(ACTIVE_STATES)})"),
+            postgresql_where=text(f"state IN ({quoted(WORKED_STATES)})"),
         ),
         Index(
             "ix_job_site_unsuccessful",

@@ -13,7 +13,7 @@ from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 
-from pydicom.datadict import DicomDictionary
+from imaging.dictionary import vrs
 
 EDITION = "2026c"
 TABLE = Path(__file__).with_name("confidentiality.csv")
@@ -117,5 +117,4 @@ def _of_group(tag: int) -> bool:
 
 def vr_of(tag: int) -> str | None:
     """The value representation of a public tag (PS3.6), such as "US or SS"; None where the standard has no such tag."""
-    found = DicomDictionary.get(tag)
-    return None if found is None else str(found[0])
+    return vrs().get(tag)

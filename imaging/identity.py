@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pydicom.charset import convert_encodings, decode_bytes, python_encoding
-from pydicom.valuerep import PersonName
-
 from core.identity import Identity
+from imaging.character_sets import codec_of, decoded
 from imaging.tree import Tree
 from imaging.walk import Value
 
@@ -31,51 +29,21 @@ TEXT = {
     "study_id": 0x00200010,
     "study_description": 0x00081030,
     "accession_number": 0x00080050,
+    "patient_name": PATIENT_NAME,
+    "referring_physician_name": 0x00080090,
 }
-NAMES = {"patient_name": PATIENT_NAME, "referring_physician_name": 0x00080090}
-IDENTIFYING = frozenset((PLAIN | TEXT | NAMES).values()) | {SPECIFIC_CHARACTER_SET}
+IDENTIFYING = frozenset((PLAIN | TEXT).values()) | {SPECIFIC_CHARACTER_SET}
 
 
 def identity_of(tree: Tree) -> Identity:
     """The original identifiers at the root of `tree`, decoded by its Specific Character Set."""
-    encodings = _encodings(tree)
+    codec = codec_of(_bytes(tree, SPECIFIC_CHARACTER_SET))
     fields = {field: _bytes(tree, tag).decode("latin-1").strip(" \0") for field, tag in PLAIN.items()}
     for field, tag in TEXT.items():
-        fields[field] = _decoded(_bytes(tree, tag), encodings)
-    for field, tag in NAMES.items():
-        fields[field] = _name(_bytes(tree, tag), encodings)
+        fields[field] = decoded(_bytes(tree, tag), codec)
     return Identity(**fields)
 
 
 def _bytes(tree: Tree, tag: int) -> bytes:
     node = tree.get(tag)
     return node.data if isinstance(node, Value) else b""
-
-
-def _encodings(tree: Tree) -> list[str]:
-    terms = _bytes(tree, SPECIFIC_CHARACTER_SET).decode("latin-1").split("\\")
-    known = [term.strip(" \0") for term in terms if term.strip(" \0") in python_encoding]
-    # What is not known is not guessed: pydicom would, with a warning that names it.
-    return list(convert_encodings(known or [""]))
-
-
-def _decoded(data: bytes, encodings: list[str]) -> str:
-    """Text by the given encodings; where it is not written in them, by Latin-1, which reads any byte."""
-    if b"\x1b" in data:
-        try:
-            return str(decode_bytes(data, encodings, set(b"\\\n\f\r\t"))).strip(" \0")
-        except (UnicodeError, LookupError, UserWarning):
-            return data.decode("latin-1").strip(" \0")
-    try:
-        return data.decode(encodings[0]).strip(" \0")
-    except (UnicodeError, LookupError):
-        return data.decode("latin-1").strip(" \0")
-
-
-def _name(data: bytes, encodings: list[str]) -> str:
-    if b"\x1b" not in data:
-        return _decoded(data, encodings)
-    try:
-        return str(PersonName(data.strip(b" \0"), encodings)).strip(" \0")
-    except (UnicodeError, LookupError, UserWarning):
-        return data.decode("latin-1").strip(" \0")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from pydicom._uid_dict import UID_dictionary
-
 from core.sealing import SiteKey
+from imaging.dictionary import uids
 
 # PS3.5 B.2: the root under which a UUID as a decimal number is a UID.
 UUID_ROOT = "2.25."
@@ -14,7 +13,7 @@ UUID_ROOT = "2.25."
 
 def is_standard(uid: str) -> bool:
     """Whether PS3.6 table A-1 registers this UID, or it is empty: it names no one."""
-    return not (found := uid.strip(" \0")) or found in UID_dictionary
+    return not (found := uid.strip(" \0")) or found in uids()
 
 
 def remapped(uid: str, key: SiteKey) -> str:

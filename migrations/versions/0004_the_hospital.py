@@ -52,8 +52,6 @@ CREATE TRIGGER audit_head_no_truncate BEFORE TRUNCATE ON audit_head FOR EACH STA
 
 STATES = "'cancelled', 'dead', 'expired', 'failed', 'queued', 'retry_wait', 'running', 'succeeded'"
 HELD_STATES = "'cancelled', 'dead', 'expired', 'failed', 'held', 'queued', 'retry_wait', 'running', 'succeeded'"
-ACTIVE = "'queued', 'retry_wait', 'running'"
-ACTIVE_OR_HELD = "'held', 'queued', 'retry_wait', 'running'"
 
 TRANSITION = """
 CREATE OR REPLACE FUNCTION job_transition() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -331,25 +329,23 @@ def upgrade() -> None:
     op.create_check_constraint(op.f("ck_image_received_sha256_length"), "image", "length(received_sha256) = 64")
     op.create_index("ix_image_study", "image", ["study_id"], unique=False)
     op.create_index("ix_job_image", "job", ["image_id"], unique=False)
-    _states(HELD_STATES, ACTIVE_OR_HELD)
-    op.create_index("ix_job_held", "job", ["created_at"], unique=False, postgresql_where=sa.text("state = 'held'"))
+    _states(HELD_STATES)
+    op.create_index(
+        "ix_job_held",
+        "job",
+        ["site_id", "created_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'held'"),
+    )
     op.execute(QUARANTINE)
     op.execute(APPEND_ONLY)
     op.execute(OPEN_STUDIES)
 
 
-def _states(known: str, active: str) -> None:
+def _states(known: str) -> None:
     for table in ("job", "job_event"):
         op.drop_constraint(op.f(f"ck_{table}_state_known"), table)
         op.create_check_constraint(op.f(f"ck_{table}_state_known"), table, f"state IN ({known})")
-    op.drop_index("ix_job_site_active", table_name="job")
-    op.create_index(
-        "ix_job_site_active",
-        "job",
-        ["site_id", "created_at", "id"],
-        unique=False,
-        postgresql_where=sa.text(f"state IN ({active})"),
-    )
 
 
 def downgrade() -> None:
@@ -357,7 +353,7 @@ def downgrade() -> None:
     op.execute(CANCEL_HELD)
     op.drop_index("ix_job_held", table_name="job", postgresql_where=sa.text("state = 'held'"))
     op.execute(BEFORE_QUARANTINE)
-    _states(STATES, ACTIVE)
+    _states(STATES)
     op.drop_index("ix_job_image", table_name="job")
     op.drop_index("ix_image_study", table_name="image")
     op.drop_index("ix_image_received", table_name="image")

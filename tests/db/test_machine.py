@@ -17,13 +17,14 @@ from core.errors import DecodeFailed, EngineFailed, TransitionIllegal
 from core.vocabulary import JobState, MediaKind
 from db.repositories import jobs
 from db.session import Database
-from tests.factories import make_job, make_model, make_outcome
+from tests.factories import make_image, make_job, make_model, make_outcome
 
 MAX_ATTEMPTS, MAX_CRASHES = 3, 2
 EVENTS = (
     "claim", "succeed", "zombie", "fail", "retry", "release", "lost_lease", "deadline", "cancel", "replay", "heartbeat",
+    "release_held",
 )  # fmt: skip
-ACTIVE = ("queued", "running", "retry_wait")
+ACTIVE = ("held", "queued", "running", "retry_wait")
 COVERED: set[tuple[str, str]] = set()
 
 
@@ -56,7 +57,9 @@ def claim_of(job: Model, fence: int) -> jobs.Claim:
 class Life:
     """One job, driven by events; each checks what Postgres did against the model."""
 
-    def __init__(self, database: Database, site: UUID, model_id: UUID, *, max_attempts: int = MAX_ATTEMPTS) -> None:
+    def __init__(
+        self, database: Database, site: UUID, model_id: UUID, *, max_attempts: int = MAX_ATTEMPTS, held: bool = False
+    ) -> None:
         self.database, self.site, self.model_id, self.max_attempts = database, site, model_id, max_attempts
         with database.unit_of_work() as session:
             # Nothing of an earlier life may be claimed instead.
@@ -66,7 +69,9 @@ class Life:
                     " lease_expires_at = NULL WHERE finished_at IS NULL"
                 )
             )
-            self.model = Model(make_job(session, site, max_attempts=max_attempts).id)
+            image_id = make_image(session, site, quarantined=held).id
+            job = make_job(session, site, image_id=image_id, max_attempts=max_attempts)
+            self.model = Model(job.id, state="held" if held else "queued")
 
     def apply(self, event: str) -> None:
         COVERED.add((self.model.state, event))
@@ -133,6 +138,16 @@ class Life:
         if count:
             self.model.attempt -= 1
             self.moved("queued")
+
+    def release_held(self) -> None:
+        if self.model.state == "held":
+            with self.database.unit_of_work() as session:
+                released = jobs.release_held(session, site_id=self.site, job_id=self.model.job_id, actor="key x")
+                assert not released.image.quarantined
+            self.moved("queued")
+        else:
+            with pytest.raises(TransitionIllegal), self.database.unit_of_work() as session:
+                jobs.release_held(session, site_id=self.site, job_id=self.model.job_id, actor="key x")
 
     def lost_lease(self) -> None:
         self.sql("UPDATE job SET lease_expires_at = now() - interval '1 s' WHERE state = 'running'")
@@ -202,8 +217,9 @@ class Life:
         assert predictions == (model.state == "succeeded")
 
 
-# How to come to each state from queued.
+# How to come to each state from queued; one is born held.
 PATHS = {
+    "held": (),
     "queued": (),
     "running": ("claim",),
     "retry_wait": ("claim", "retry"),
@@ -225,7 +241,7 @@ def test_every_pair_of_state_and_event(database: Database, site: UUID, model_id:
     COVERED.clear()
     for state, path in PATHS.items():
         for event in EVENTS:
-            life = Life(database, site, model_id)
+            life = Life(database, site, model_id, held=state == "held")
             for step in path:
                 life.apply(step)
             assert life.model.state == state

@@ -237,4 +237,6 @@ def test_no_index_is_idle() -> None:
     assert {index.name for index in Base.metadata.tables["job"].indexes} == {
         "ix_job_claim", "ix_job_retry", "ix_job_suspect", "ix_job_lease", "ix_job_deadline",
         "ix_job_site", "ix_job_site_active", "ix_job_site_unsuccessful",
+        # ix_job_held: lists by that state; ix_job_image: an image's jobs (duplicates, studies, erasure).
+        "ix_job_held", "ix_job_image",
     }  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.datadict import DicomDictionary
+from pydicom._dicom_dict import DicomDictionary
 from pydicom.dataelem import DataElement
 
 import imaging

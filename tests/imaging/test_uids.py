@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from core.sealing import SiteKey
+from imaging.dictionary import uids, vrs
 from imaging.uids import remapped
 
 KEY, OTHER = SiteKey(b"k" * 32), SiteKey(b"o" * 32)
@@ -21,6 +22,14 @@ def test_remapped_uid_is_valid_stable_and_the_sites_own(uid: str) -> None:
     assert found == remapped(f"{uid}\0", KEY) == remapped(f" {uid} ", KEY)
     assert found != remapped(uid, OTHER)
     assert remapped(found, KEY) != found
+
+
+def test_the_dictionary_is_pydicoms() -> None:
+    from pydicom._dicom_dict import DicomDictionary
+    from pydicom._uid_dict import UID_dictionary
+
+    assert vrs() == {tag: entry[0] for tag, entry in DicomDictionary.items()}
+    assert uids() == set(UID_dictionary)
 
 
 def test_two_uids_never_meet() -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from core.errors import NotFound, ResultNotReady
 from core.vocabulary import JobState
-from db.tables import ACTIVE_STATES, UNSUCCESSFUL_STATES, Finding, Job, JobEvent, Prediction
+from db.tables import ACTIVE_STATES, UNSUCCESSFUL_STATES, WORKED_STATES, Finding, Job, JobEvent, Prediction
 
 # Tables up to this size are counted.
 COUNT_EXACT = 50_000
@@ -47,7 +47,7 @@ SELECT state, sum(found)::bigint FROM (
         ORDER BY run_after LIMIT :limit) AS suspect GROUP BY suspect.state
     UNION ALL
     SELECT 'held', count(*) FROM (
-        SELECT FROM job WHERE state = 'held' ORDER BY created_at LIMIT :limit) AS held
+        SELECT FROM job WHERE state = 'held' ORDER BY site_id, created_at, id LIMIT :limit) AS held
     UNION ALL
     SELECT 'running', count(*) FROM (
         SELECT FROM job WHERE state = 'running' ORDER BY lease_expires_at LIMIT :limit) AS running
@@ -97,7 +97,7 @@ def page(
         return list(session.scalars(query))
     # Each group has an index of its own: few failed jobs are then found without reading the many that succeeded.
     found: list[Job] = []
-    for group in (ACTIVE_STATES, UNSUCCESSFUL_STATES, {JobState.SUCCEEDED}):
+    for group in (WORKED_STATES, {JobState.HELD}, UNSUCCESSFUL_STATES, {JobState.SUCCEEDED}):
         if asked := group & set(states):
             found += session.scalars(query.where(Job.state.in_(sorted(state.value for state in asked))))
     return sorted(found, key=lambda job: (job.created_at, job.id), reverse=True)[:limit]
