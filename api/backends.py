@@ -19,7 +19,7 @@ from core.sealing import InstallationKey
 from core.settings import Settings
 from db.session import Database, make_database
 from storage.s3 import make_store
-from storage.store import ObjectStore
+from storage.store import DirectStore
 
 log = logger(__name__)
 
@@ -35,6 +35,7 @@ class Limiters:
     prescan: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(min(4, os.cpu_count() or 1)))
     store: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(6))
     broker: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(4))
+    archive: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(2))
     draw: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(min(4, os.cpu_count() or 1)))
 
 
@@ -76,7 +77,7 @@ class Backends:
 
     settings: Settings
     database: Database
-    store: ObjectStore
+    store: DirectStore
     broker: Broker
     finished: FinishedJobs
     limiters: Limiters

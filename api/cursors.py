@@ -30,3 +30,19 @@ def decode_cursor(cursor: str) -> Position:
     except (ValueError, binascii.Error) as error:
         raise RequestInvalid("The cursor is not one of ours.") from error
     return position
+
+
+def encode_number(number: int) -> str:
+    """Opaque to clients: where a page of a numbered list ended."""
+    return base64.urlsafe_b64encode(f"#{number}".encode()).decode().rstrip("=")
+
+
+def decode_number(cursor: str) -> int:
+    """Raises RequestInvalid for anything that `encode_number` did not make."""
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        if not text.startswith("#") or not text[1:].isdecimal() or not 0 <= int(text[1:]) < 2**31:
+            raise ValueError
+    except (ValueError, binascii.Error) as error:
+        raise RequestInvalid("The cursor is not one of ours.") from error
+    return int(text[1:])

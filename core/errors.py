@@ -157,6 +157,10 @@ class NotFound(LucencyError):
     code, status, title = "not_found", 404, "Not found"
 
 
+class UploadMissing(NotFound):
+    code, title = "upload_missing", "Nothing was stored under the upload's address"
+
+
 class Conflict(LucencyError):
     code, status, title = "conflict", 409, "Conflict"
 

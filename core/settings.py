@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     s3_bucket: str = "lucency"
     s3_region: str = "us-east-1"
     s3_secure: bool = False
+    # Where clients reach the store for presigned uploads, such as https://store.hospital.org; null: the endpoint above.
+    s3_public_url: str | None = None
     s3_timeout: PositiveFloat = 10.0
 
     # The API and its clients.

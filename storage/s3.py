@@ -5,18 +5,19 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, BinaryIO
 
 import urllib3
 from minio import Minio
+from minio.datatypes import PostPolicy
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
 from core.errors import ObjectMissing, RequestInvalid, StoreUnavailable
 from core.settings import Settings
-from storage.store import StoredObject, require_key
+from storage.store import PresignedPost, StoredObject, require_key
 
 PART_BYTES = 8 * 1024 * 1024
 CONNECT_TIMEOUT = 2.0
@@ -75,10 +76,11 @@ class _Exact(io.RawIOBase):
 class S3Store:
     """One bucket. Thread-safe (one connection pool); make it after a fork, not before."""
 
-    def __init__(self, client: Minio, bucket: str, *, pool: urllib3.PoolManager) -> None:
+    def __init__(self, client: Minio, bucket: str, *, pool: urllib3.PoolManager, public_url: str) -> None:
         self._client: Any = client
         self._bucket = bucket
         self._pool = pool
+        self._public_url = public_url
 
     def put(self, key: str, data: BinaryIO, *, size: int, content_type: str) -> None:
         """One request that streams `data`, to an address signed for it.
@@ -172,6 +174,14 @@ class S3Store:
                 if not found.is_dir:
                     yield StoredObject(found.object_name, found.size, found.last_modified)
 
+    def presign_post(self, key: str, *, smallest: int, largest: int, expires: timedelta) -> PresignedPost:
+        """A POST policy, for a presigned PUT cannot bound the size. No request is made."""
+        policy = PostPolicy(self._bucket, datetime.now(UTC) + expires)
+        policy.add_equals_condition("key", require_key(key))
+        policy.add_content_length_range_condition(smallest, largest)
+        fields: dict[str, str] = self._client.presigned_post_policy(policy)
+        return PresignedPost(f"{self._public_url}/{self._bucket}", {"key": key, **fields})
+
     def ensure(self) -> None:
         with _translated():
             if self._client.bucket_exists(bucket_name=self._bucket):
@@ -220,4 +230,6 @@ def make_store(settings: Settings) -> S3Store:
         secure=settings.s3_secure,
         http_client=pool,
     )
-    return S3Store(client, settings.s3_bucket, pool=pool)
+    scheme = "https" if settings.s3_secure else "http"
+    public_url = (settings.s3_public_url or f"{scheme}://{settings.s3_endpoint}").rstrip("/")
+    return S3Store(client, settings.s3_bucket, pool=pool, public_url=public_url)

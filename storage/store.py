@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import BinaryIO, Protocol
 from uuid import UUID
 
@@ -57,9 +57,29 @@ class ObjectStore(Protocol):
         """Readiness: the bucket is there and our credentials open it."""
 
 
+@dataclass(frozen=True, slots=True)
+class PresignedPost:
+    """A form for one upload straight to the store: POST `fields`, and last a part `file`, to `url`."""
+
+    url: str
+    fields: dict[str, str]
+
+
+class DirectStore(ObjectStore, Protocol):
+    """A store that clients may be let to put one object into, without our keys."""
+
+    def presign_post(self, key: str, *, smallest: int, largest: int, expires: timedelta) -> PresignedPost:
+        """Whoever has it may, until then, store one object of `smallest` to `largest` bytes under exactly this key."""
+
+
 def image_key(site_id: UUID, sha256: str) -> str:
     """Where the stored bytes of an Image lie."""
     return f"in/{site_id}/{sha256}"
+
+
+def staging_key(site_id: UUID, batch_id: UUID, sha256: str) -> str:
+    """Where a client puts a file of a Batch by itself; it stays until it was taken or swept."""
+    return f"staging/{site_id}/{batch_id}/{sha256}"
 
 
 def output_prefix(job_id: UUID, fence: int) -> str:

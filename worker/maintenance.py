@@ -44,6 +44,7 @@ class Reconciliation:
     """Objects removed because nothing in the database names them, and objects that rows name but that are not there."""
 
     removed_inputs: int
+    removed_uploads: int
     removed_outputs: int
     missing: int
 
@@ -55,10 +56,11 @@ def reconcile(database: Database, store: ObjectStore, settings: Settings) -> Rec
     """
     oldest = datetime.now(UTC) - timedelta(seconds=settings.orphan_age)
     inputs = _remove_inputs(database, store, oldest)
+    uploads = _remove_uploads(store, oldest)
     outputs = _remove_outputs(database, store, oldest)
     missing = _count_missing(database, store, oldest)
-    done = Reconciliation(inputs, outputs, missing)
-    log.info("reconciled", removed_inputs=inputs, removed_outputs=outputs, missing=missing)
+    done = Reconciliation(inputs, uploads, outputs, missing)
+    log.info("reconciled", removed_inputs=inputs, removed_uploads=uploads, removed_outputs=outputs, missing=missing)
     return done
 
 
@@ -72,6 +74,15 @@ def _remove_inputs(database: Database, store: ObjectStore, oldest: datetime) -> 
         gone = [key for key, image in wanted.items() if image not in known]
         store.delete(gone)
         removed += len(gone)
+    return removed
+
+
+def _remove_uploads(store: ObjectStore, oldest: datetime) -> int:
+    """What clients put into the store for a Batch and never told of. Once taken it lies elsewhere."""
+    removed = 0
+    for page in pages(_old(store.list("staging/"), oldest)):
+        store.delete([entry.key for entry in page])
+        removed += len(page)
     return removed
 
 
