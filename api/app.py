@@ -18,7 +18,19 @@ from api.backends import Backends, make_backends
 from api.metrics import install_metrics
 from api.middleware import surround
 from api.problems import install_problems
-from api.routes import batch_files, batch_results, batches, health, jobs, models, predict, results, studies
+from api.routes import (
+    batch_files,
+    batch_results,
+    batches,
+    deliveries,
+    delivery_rules,
+    health,
+    jobs,
+    models,
+    predict,
+    results,
+    studies,
+)
 from api.schemas import IndexView
 from core.logs import configure_logging
 from core.settings import Settings, load_settings
@@ -43,7 +55,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # Bodies are bounded where they stream (api.intake); no other route takes one.
     )
     app.state.backends = make_backends(settings)
-    for module in (jobs, results, predict, batches, batch_files, batch_results, models, studies, health):
+    work = (jobs, results, predict, batches, batch_files, batch_results, studies)
+    for module in (*work, models, delivery_rules, deliveries, health):
         app.include_router(module.router)
     app.add_api_route("/", _index, methods=["GET"], response_model=IndexView, tags=["health"])
     install_metrics(app)

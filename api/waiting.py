@@ -55,10 +55,10 @@ class FinishedJobs:
             if not self._waiters[job_id]:
                 del self._waiters[job_id]
 
-    def _heard(self, job_id: UUID) -> None:
+    def _heard(self, payload: str) -> None:
         loop = self._loop
         if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._wake, job_id)
+            loop.call_soon_threadsafe(self._wake, UUID(payload))
 
     def _wake(self, job_id: UUID) -> None:
         for event in self._waiters.get(job_id, ()):

@@ -277,6 +277,10 @@ class DeliveryRefused(DeliveryFailed):
     code, title, retryable = "delivery_refused", "The target refuses the result", False
 
 
+class DeliveryAddressRefused(DeliveryRefused):
+    code, title = "delivery_address_refused", "The target's address is not one that deliveries may go to"
+
+
 class AuditBroken(LucencyError):
     code, title = "audit_broken", "The audit log was altered or is incomplete"
 

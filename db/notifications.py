@@ -1,11 +1,10 @@
-"""LISTEN for finished jobs, so that long polls wake without asking again and again."""
+"""LISTEN for what the database tells (finished jobs, due deliveries), so that nobody asks again and again."""
 
 from __future__ import annotations
 
 import select
 import threading
 from collections.abc import Callable
-from uuid import UUID
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 — a class with a function's name
@@ -20,13 +19,14 @@ log = logger(__name__)
 
 
 class Listener(threading.Thread):
-    """Calls back with each finished job's id, in its own thread. Reconnects without end.
+    """Calls back with each notification's payload, in its own thread. Reconnects without end.
 
     Notifications sent while it is away are lost: whoever waits asks the database again now and then.
     """
 
-    def __init__(self, database_url: str, callback: Callable[[UUID], None]) -> None:
-        super().__init__(name="job-listener", daemon=True)
+    def __init__(self, database_url: str, callback: Callable[[str], None], *, channel: str = CHANNEL) -> None:
+        super().__init__(name="listener", daemon=True)
+        self._channel = channel
         self._url = database_url.replace("postgresql+psycopg2://", "postgresql://", 1)
         self._callback = callback
         self._stop_asked = threading.Event()
@@ -55,7 +55,7 @@ class Listener(threading.Thread):
     def _listen(self, connection: Connection) -> None:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute(f"LISTEN {CHANNEL}")
+            cursor.execute(f"LISTEN {self._channel}")
         self.connected.set()
         while not self._stop_asked.is_set():
             readable, _, _ = select.select([connection], [], [], WAKE_S)
@@ -63,4 +63,4 @@ class Listener(threading.Thread):
                 continue
             connection.poll()
             while connection.notifies:
-                self._callback(UUID(connection.notifies.pop(0).payload))
+                self._callback(connection.notifies.pop(0).payload)

@@ -18,6 +18,7 @@ from core.settings import limit_threads, load_settings
 from db.session import Database, make_database
 from storage.s3 import make_store
 from storage.store import ObjectStore
+from worker.courier import Courier, start_courier
 from worker.stopping import StopFlag
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Process:
     inference: InferenceRuntime | None = None
     database: Database | None = None
     store: ObjectStore | None = None
+    courier: Courier | None = None
 
 
 process = Process()
@@ -63,6 +65,7 @@ def _start_child(**_: Any) -> None:
     if not process.infers:
         process.database = make_database(settings, application_name="services", pool_size=2)
         process.store = make_store(settings)
+        process.courier = start_courier(settings)
         return
     from worker.runtime import InferenceRuntime  # noqa: PLC0415 - loads the engine's library: not for services
 
@@ -80,5 +83,7 @@ def _tell_children(**_: Any) -> None:
 def _end_child(**_: Any) -> None:
     if process.inference is not None:
         process.inference.close()
+    if process.courier is not None:
+        process.courier.stop()
     if process.database is not None:
         process.database.dispose()

@@ -105,6 +105,16 @@ SELECT study.id, study.site_id, max(image.created_at), study.created_at
 FROM study JOIN image ON image.study_id = study.id GROUP BY study.id
 """
 
+NOTIFICATIONS = """
+CREATE FUNCTION delivery_due() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- Alike notifications of one transaction are one.
+    PERFORM pg_notify('delivery_due', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER delivery_due AFTER INSERT ON delivery FOR EACH ROW EXECUTE FUNCTION delivery_due();
+"""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -166,10 +176,21 @@ def upgrade() -> None:
         sa.Column("target", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("secret", sa.LargeBinary(), nullable=True),
         sa.Column("reports", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("events", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("with_identity", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("enabled", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("closed_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint("kind IN ('c_store', 'stow', 'webhook')", name=op.f("ck_delivery_rule_kind_known")),
+        sa.CheckConstraint(
+            "events <@ ARRAY['cancelled', 'dead', 'expired', 'failed', 'succeeded']::text[]",
+            name=op.f("ck_delivery_rule_events_known"),
+        ),
+        sa.CheckConstraint(
+            "reports <@ ARRAY['csv', 'fhir', 'gsps', 'json', 'overlay', 'pdf', 'sc', 'sr']::text[]",
+            name=op.f("ck_delivery_rule_reports_known"),
+        ),
         sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_delivery_rule_site_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_rule")),
         sa.UniqueConstraint("site_id", "name", name=op.f("uq_delivery_rule_site_id_name")),
@@ -299,6 +320,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "(state = 'delivered') = (delivered_at IS NOT NULL)", name=op.f("ck_delivery_delivered_means_dated")
         ),
+        sa.CheckConstraint("leased_until IS NULL OR state = 'pending'", name=op.f("ck_delivery_leased_means_pending")),
         sa.CheckConstraint("state IN ('dead', 'delivered', 'pending')", name=op.f("ck_delivery_state_known")),
         sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_delivery_job_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
@@ -318,9 +340,14 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
-        "ix_delivery_due", "delivery", ["run_after"], unique=False, postgresql_where=sa.text("state = 'pending'")
+        "ix_delivery_due",
+        "delivery",
+        ["rule_id", "run_after"],
+        unique=False,
+        postgresql_where=sa.text("state = 'pending'"),
     )
     op.create_index("ix_delivery_job", "delivery", ["job_id"], unique=False)
+    op.create_index("ix_delivery_site", "delivery", ["site_id", "created_at", "id"], unique=False)
     op.add_column("image", sa.Column("series_instance_uid", sa.Text(), nullable=True))
     op.add_column("image", sa.Column("received_sha256", sa.Text(), nullable=True))
     op.add_column("image", sa.Column("attributes", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
@@ -339,6 +366,7 @@ def upgrade() -> None:
     )
     op.execute(QUARANTINE)
     op.execute(APPEND_ONLY)
+    op.execute(NOTIFICATIONS)
     op.execute(OPEN_STUDIES)
 
 
@@ -361,6 +389,7 @@ def downgrade() -> None:
     op.drop_column("image", "attributes")
     op.drop_column("image", "received_sha256")
     op.drop_column("image", "series_instance_uid")
+    op.drop_index("ix_delivery_site", table_name="delivery")
     op.drop_index("ix_delivery_job", table_name="delivery")
     op.drop_index("ix_delivery_due", table_name="delivery", postgresql_where=sa.text("state = 'pending'"))
     op.drop_table("delivery")
@@ -379,4 +408,4 @@ def downgrade() -> None:
     op.drop_table("batch")
     op.drop_table("audit_record")
     op.drop_table("audit_head")
-    op.execute("DROP FUNCTION audit_record_append_only, audit_record_follows, audit_head_only_forward")
+    op.execute("DROP FUNCTION audit_record_append_only, audit_record_follows, audit_head_only_forward, delivery_due")

@@ -22,7 +22,7 @@ from tests.factories import make_job, make_model, make_outcome, make_site
 @contextmanager
 def listening(url: str) -> Iterator[tuple[Listener, queue.Queue[UUID]]]:
     heard: queue.Queue[UUID] = queue.Queue()
-    listener = Listener(url, heard.put)
+    listener = Listener(url, lambda payload: heard.put(UUID(payload)))
     listener.start()
     try:
         assert listener.connected.wait(10)

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from core.errors import LucencyError
 from core.vocabulary import JobState
 from db.repositories.jobs.claims import Claim
+from db.repositories.jobs.telling import telling
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Outcome:
     sanity: Mapping[str, Any] | None = None
 
 
-_SUCCEED = text("""
+_SUCCEED = telling("""
 WITH input AS (
     SELECT * FROM jsonb_to_recordset(CAST(:outcomes AS jsonb)) AS outcome (
         prediction_id uuid, job_id uuid, fence bigint, model_version_id uuid, engine text, region text,
@@ -72,10 +72,10 @@ WITH input AS (
 ), held AS MATERIALIZED (
     SELECT job.id FROM input JOIN job ON job.id = input.job_id
     WHERE job.fence = input.fence AND job.state = 'running' ORDER BY job.id FOR UPDATE OF job
-), done AS (
+), moved AS (
     UPDATE job SET state = 'succeeded', finished_at = now(), lease_owner = NULL, lease_expires_at = NULL,
         error_code = NULL, error_detail = NULL
-    WHERE id IN (SELECT id FROM held) RETURNING id, fence
+    WHERE id IN (SELECT id FROM held) RETURNING id, site_id, state, fence
 ), predicted AS (
     INSERT INTO prediction (id, job_id, model_version_id, fence, engine, region, region_probability,
         region_probabilities, rows, columns, preview_key, "window", timings_ms, produced_by, probabilities, routing,
@@ -83,10 +83,10 @@ WITH input AS (
     SELECT prediction_id, job_id, model_version_id, input.fence, engine, region, region_probability,
         region_probabilities, rows, columns, preview_key, "window", timings_ms, produced_by, probabilities, routing,
         sanity
-    FROM input JOIN done ON done.id = input.job_id AND done.fence = input.fence
+    FROM input JOIN moved ON moved.id = input.job_id AND moved.fence = input.fence
 ), found AS (
     SELECT input.prediction_id, finding.* FROM input
-    JOIN done ON done.id = input.job_id AND done.fence = input.fence
+    JOIN moved ON moved.id = input.job_id AND moved.fence = input.fence
     CROSS JOIN LATERAL jsonb_to_recordset(input.findings) AS finding (
         id uuid, explanation_id uuid, position int, label text, probability float8, threshold float8, decision text,
         heatmap_key text, regions jsonb, three_way jsonb, stability float8)
@@ -98,12 +98,12 @@ WITH input AS (
     SELECT explanation_id, id, heatmap_key, CASE WHEN jsonb_typeof(regions) = 'array' THEN regions ELSE '[]' END
     FROM found WHERE heatmap_key IS NOT NULL
 ), noted AS (
-    INSERT INTO job_event (job_id, kind, state, fence) SELECT id, 'succeeded', 'succeeded', fence FROM done
-)
-SELECT id FROM done
+    INSERT INTO job_event (job_id, kind, state, fence) SELECT id, 'succeeded', 'succeeded', fence FROM moved
+), told AS (…)
+SELECT id FROM moved
 """)
 
-_FAIL = text("""
+_FAIL = telling("""
 WITH held AS (
     SELECT id, CASE WHEN NOT :retryable THEN 'failed' WHEN attempt >= max_attempts THEN 'dead' ELSE 'retry_wait' END
         AS next
@@ -113,12 +113,12 @@ WITH held AS (
         error_detail = :detail, finished_at = CASE WHEN held.next = 'retry_wait' THEN NULL ELSE now() END,
         run_after = CASE WHEN held.next = 'retry_wait' THEN now() + make_interval(secs =>
             random() * least(CAST(:cap AS float8), :base * power(2, least(attempt - 1, 30)))) ELSE run_after END
-    FROM held WHERE job.id = held.id RETURNING job.id, job.state, job.fence
+    FROM held WHERE job.id = held.id RETURNING job.id, job.site_id, job.state, job.fence
 ), noted AS (
     INSERT INTO job_event (job_id, kind, state, fence, code)
     SELECT id, CASE state WHEN 'failed' THEN 'failed' WHEN 'dead' THEN 'died' ELSE 'retry_scheduled' END,
         state, fence, :code FROM moved
-)
+), told AS (…)
 SELECT state FROM moved
 """)
 

@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 
 from core.vocabulary import TERMINAL_STATES
 from db.repositories.jobs.limits import room
+from db.repositories.jobs.telling import telling
 from db.tables import ACTIVE_STATES, quoted
 
 _IDS = ARRAY(Uuid())
@@ -35,15 +36,15 @@ WITH made AS (
 SELECT image_id, id FROM made
 """).bindparams(bindparam("ids", type_=_IDS), bindparam("image_ids", type_=_IDS))
 
-_CANCEL = text("""
+_CANCEL = telling("""
 WITH moved AS (
     UPDATE job SET state = 'cancelled', cancel_requested_at = now(), finished_at = now(), lease_owner = NULL,
         lease_expires_at = NULL
     WHERE id = ANY (CAST(:job_ids AS uuid[])) AND site_id = :site_id AND state <> ALL (:ended)
-    RETURNING id, fence
+    RETURNING id, site_id, state, fence
 ), noted AS (
     INSERT INTO job_event (job_id, kind, state, fence) SELECT id, 'cancelled', 'cancelled', fence FROM moved
-)
+), told AS (…)
 SELECT count(*) FROM moved
 """).bindparams(bindparam("job_ids", type_=_IDS))
 

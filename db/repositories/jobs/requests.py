@@ -15,6 +15,7 @@ from core.errors import IdempotencyMismatch, NotFound, TransitionIllegal
 from core.vocabulary import JobState
 from db.repositories.jobs.limits import require_room
 from db.repositories.jobs.queries import get
+from db.repositories.jobs.telling import telling
 from db.tables import UNSUCCESSFUL_STATES, Image, Job
 
 
@@ -47,15 +48,15 @@ WITH made AS (
 SELECT id FROM made
 """)
 
-_CANCEL = text("""
+_CANCEL = telling("""
 WITH moved AS (
     UPDATE job SET state = 'cancelled', cancel_requested_at = now(), finished_at = now(), lease_owner = NULL,
         lease_expires_at = NULL
     WHERE id = :job_id AND site_id = :site_id AND state IN ('held', 'queued', 'running', 'retry_wait')
-    RETURNING id, fence
+    RETURNING id, site_id, state, fence
 ), noted AS (
     INSERT INTO job_event (job_id, kind, state, fence) SELECT id, 'cancelled', 'cancelled', fence FROM moved
-)
+), told AS (…)
 SELECT id FROM moved
 """)
 

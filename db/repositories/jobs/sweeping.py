@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core.errors import DeadlineExceeded, WorkerCrashed
+from db.repositories.jobs.telling import telling
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class SweepReport:
     due: int
 
 
-_RECOVER = text("""
+_RECOVER = telling("""
 WITH lost AS (
     SELECT id, CASE WHEN crash_count + 1 >= :max_crashes OR attempt >= max_attempts THEN 'dead' ELSE 'retry_wait' END
         AS next
@@ -31,24 +32,24 @@ WITH lost AS (
         error_code = :code, error_detail = :detail,
         finished_at = CASE WHEN lost.next = 'dead' THEN now() END,
         run_after = CASE WHEN lost.next = 'dead' THEN run_after ELSE now() END
-    FROM lost WHERE job.id = lost.id RETURNING job.id, job.state, job.fence
+    FROM lost WHERE job.id = lost.id RETURNING job.id, job.site_id, job.state, job.fence
 ), noted AS (
     INSERT INTO job_event (job_id, kind, state, fence, code)
     SELECT id, CASE state WHEN 'dead' THEN 'died' ELSE 'lease_expired' END, state, fence, :code FROM moved
-)
+), told AS (…)
 SELECT count(*) FILTER (WHERE state = 'retry_wait'), count(*) FILTER (WHERE state = 'dead') FROM moved
 """)
 
-_EXPIRE = text("""
+_EXPIRE = telling("""
 WITH late AS (
     SELECT id FROM job WHERE state IN ('queued', 'retry_wait') AND deadline_at <= now()
     ORDER BY deadline_at LIMIT :limit FOR UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE job SET state = 'expired', finished_at = now(), error_code = :code, error_detail = :detail
-    WHERE id IN (SELECT id FROM late) RETURNING id, fence
+    WHERE id IN (SELECT id FROM late) RETURNING id, site_id, state, fence
 ), noted AS (
     INSERT INTO job_event (job_id, kind, state, fence, code) SELECT id, 'expired', 'expired', fence, :code FROM moved
-)
+), told AS (…)
 SELECT count(*) FROM moved
 """)
 
