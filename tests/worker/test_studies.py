@@ -14,7 +14,7 @@ from core.errors import DecodeFailed
 from core.settings import Settings
 from db.repositories import jobs, studies
 from db.session import Database
-from tests.factories import make_job
+from tests.factories import make_image, make_job
 from tests.worker.exams import LOWER, THRESHOLD, UPPER, add_image, judge, model, of, only_finding, quiet
 from tests.worker.factories import QUICK, services, until
 from worker.studies import settle_due
@@ -176,6 +176,30 @@ def test_one_model_judges_a_study(database: Database, site: UUID, settings: Sett
         members = studies.page_of_members(session, study_id=result.study_id, model_version_id=new)
         assert [member.image_id for member in members][-1] == first
         assert all(member.job_id == member.used_job_id for member in members)
+
+
+def test_a_held_image_is_not_waited_for_and_opens_it_when_released(
+    database: Database, site: UUID, settings: Settings
+) -> None:
+    with database.unit_of_work() as session:
+        version = model(session)
+        add_image(session, site, "1.2")
+        image = make_image(session, site, study_instance_uid="1.2", quarantined=True)
+        held = make_job(session, site, image_id=image.id)
+        assert held.state == "held"
+    judge(database, version, 0.9)
+    quiet(database)
+    settle_due(database, settings)
+    result = of(database, site)
+    assert (result.state, result.images, result.failed_images) == ("settled", 2, 1)
+    with database.unit_of_work() as session:
+        jobs.release_held(session, site_id=site, job_id=held.id, actor="tests")
+    assert of(database, site).state == "open"
+    judge(database, version, 0.7)
+    quiet(database)
+    settle_due(database, settings)
+    result = of(database, site)
+    assert (result.failed_images, only_finding(result)["probability"]) == (0, pytest.approx(0.8))
 
 
 def test_what_belongs_to_no_study_makes_none(database: Database, site: UUID) -> None:

@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 
 from core.errors import IdempotencyMismatch, NotFound, TransitionIllegal
 from core.vocabulary import JobState
+from db.repositories import studies
 from db.repositories.jobs.limits import require_room
 from db.repositories.jobs.queries import get
 from db.repositories.jobs.telling import telling
@@ -155,6 +156,7 @@ def release_held(session: Session, *, site_id: UUID, job_id: UUID, actor: str) -
     image.quarantined = False
     session.flush()
     session.execute(_RELEASE, {"image_id": image.id, "site_id": site_id, "actor": actor})
+    studies.reopen(session, image_id=image.id)
     return get(session, site_id=site_id, job_id=job_id)
 
 
