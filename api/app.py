@@ -28,6 +28,7 @@ from api.routes import (
     jobs,
     models,
     predict,
+    reports,
     results,
     studies,
 )
@@ -55,7 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # Bodies are bounded where they stream (api.intake); no other route takes one.
     )
     app.state.backends = make_backends(settings)
-    work = (jobs, results, predict, batches, batch_files, batch_results, studies)
+    work = (jobs, results, reports, predict, batches, batch_files, batch_results, studies)
     for module in (*work, models, delivery_rules, deliveries, health):
         app.include_router(module.router)
     app.add_api_route("/", _index, methods=["GET"], response_model=IndexView, tags=["health"])

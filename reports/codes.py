@@ -47,6 +47,7 @@ THREE_WAY = private("three_way", "Decision with stated coverage")
 COVERAGE = private("coverage", "Stated coverage")
 STABILITY = private("stability", "Agreement under small shifts")
 HEAT = private("heat", "Highest heat inside the region")
+REGION_OF_INTEREST = private("region", "Region of interest")
 INPUT_FLAG = private("sanity", "Doubt about the input")
 RADIOGRAPH = private("radiograph", "The radiograph as a whole")
 

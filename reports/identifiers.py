@@ -30,3 +30,7 @@ def series_uid(record: ResultRecord, kind: ReportKind, *, home: bool) -> str:
 def study_uid(record: ResultRecord) -> str:
     """The study of an image that came without one."""
     return uid("study", record.image.image_id)
+
+
+# Of our own codes, `99LUCENCY`.
+SCHEME_UID = uid("coding scheme")

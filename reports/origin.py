@@ -19,7 +19,7 @@ from core.identity import Identity
 from core.result_record import ResultRecord
 from core.vocabulary import ReportKind
 from reports.codes import PRIVATE_SCHEME
-from reports.identifiers import instance_uid, series_uid, study_uid
+from reports.identifiers import SCHEME_UID, instance_uid, series_uid, study_uid
 from reports.marks import MANUFACTURER
 
 # Type 2 or wanted attributes of the Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1), with Identity's names.
@@ -98,6 +98,7 @@ def private_scheme() -> Dataset:
     """Whose codes `99LUCENCY` are (PS3.3 C.12.1.1.9)."""
     item = Dataset()
     item.CodingSchemeDesignator = PRIVATE_SCHEME
+    item.CodingSchemeUID = SCHEME_UID
     item.CodingSchemeName = "Lucency's labels and measures"
     item.CodingSchemeResponsibleOrganization = MANUFACTURER
     return item

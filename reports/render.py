@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.errors import NotFound
 from core.identity import Identity
 from core.result_record import Pictures, ResultRecord
 from core.vocabulary import ReportKind
@@ -104,8 +103,10 @@ def _pdf(record: ResultRecord, pictures: Pictures | None, identity: Identity | N
     return draw(record, _given(pictures), identity)
 
 
-def _soon(_record: ResultRecord, _pictures: Pictures | None, _identity: Identity | None) -> bytes:
-    raise NotFound("This form of a result is not available yet.")
+def _fhir(record: ResultRecord, _pictures: Pictures | None, identity: Identity | None) -> bytes:
+    from reports.fhir import bundle
+
+    return bundle(record, identity)
 
 
 def _given(pictures: Pictures | None) -> Pictures:
@@ -121,6 +122,6 @@ _MAKERS: dict[ReportKind, _Maker] = {
     ReportKind.SR: _sr,
     ReportKind.SC: _sc,
     ReportKind.GSPS: _gsps,
-    ReportKind.FHIR: _soon,
+    ReportKind.FHIR: _fhir,
     ReportKind.CSV: _csv,
 }

@@ -85,7 +85,7 @@ def test_dciodvfy_finds_no_error(name: str, tmp_path: Path) -> None:
         assert not [line for line in lines if "Error" in line], f"{kind}:\n" + "\n".join(lines)
         # What it may warn of: our own coding scheme, which the instance itself explains; the side of the body, which
         # nobody told; and attributes of a study that came without a date.
-        expected = ("<99LUCENCY>", "Laterality", "needed to build DICOMDIR")
+        expected = ("<99LUCENCY>", "CodingSchemeUID", "Laterality", "needed to build DICOMDIR")
         assert [line for line in lines if "Warning" in line and not any(word in line for word in expected)] == []
 
 

@@ -73,7 +73,7 @@ def test_it_says_all_that_the_result_is() -> None:
         assert said in text, said
 
 
-@pytest.mark.parametrize("of", [record(), chest(), raster(), slim(), WIDE, DOUBTFUL], ids=str)
+@pytest.mark.parametrize("of", [record(), chest(), raster(), slim(), WIDE, DOUBTFUL])
 def test_one_or_two_pages_each_with_the_disclaimer(of: ResultRecord) -> None:
     read = pages(drawn(of, identity()))
     assert 1 <= len(read) <= 2
