@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contracts check chaos recipes bench train lock clean
+.PHONY: help setup demo test lint types contracts check chaos chaos-batch recipes bench train lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ check: lint types contracts ## Lint, types and import contracts
 
 chaos: setup ## Kill things: the long fault suite
 	$(BIN)/python -m pytest -m slow tests/chaos
+
+chaos-batch: setup ## 5,000 files by `lucency batch`, its client killed twice and the API once; writes benchmarks/results/
+	$(BIN)/python -m tests.chaos.batch_run --files $(or $(FILES),5000) --out benchmarks/results/$$(date -u +%F)-batch.json
 
 recipes: setup ## Train a step of every recipe with its whole network: the long form of what `make test` does
 	$(BIN)/python -m pytest -m slow tests/trainer/test_recipes.py

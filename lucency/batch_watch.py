@@ -30,16 +30,16 @@ class Watch:
     settle: float = 2.0
     seen: dict[str, tuple[Stamp, float]] = field(default_factory=dict)
     taken: dict[str, Stamp] = field(default_factory=dict)
+    stop: threading.Event = field(default_factory=threading.Event)
 
     def until_interrupted(self) -> None:
-        """Returns after Ctrl-C. What is being sent then goes on with the next run."""
-        stop = threading.Event()
+        """Returns after Ctrl-C, or when `stop` is set. A batch that is being sent then is left as it is."""
         try:
             self._look()
             for _ in watchfiles.watch(
                 self.run.order.folder,
                 watch_filter=None,
-                stop_event=stop,
+                stop_event=self.stop,
                 debounce=500,
                 rust_timeout=int(min(self.settle, LOOK_EVERY) * 1000),
                 yield_on_timeout=True,
@@ -49,7 +49,7 @@ class Watch:
             ):
                 self._look()
         except KeyboardInterrupt:
-            stop.set()
+            self.stop.set()
 
     def _look(self) -> None:
         settled = self._settled(self.run.listing(), now=time.monotonic())
