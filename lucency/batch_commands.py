@@ -102,7 +102,7 @@ def _begin(journal: Any, *, resume: bool, bars: Bars) -> None:
 
 def _run(run: Run, *, watch: float | None, wait: bool, as_json: bool) -> int:
     """All of it; the exit status. Ctrl-C and SIGTERM end it with a hint."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     status = OK
     try:
@@ -121,6 +121,8 @@ def _run(run: Run, *, watch: float | None, wait: bool, as_json: bool) -> int:
         run.bars.say(f"{error.title}: {error.detail}" if error.detail != error.title else error.title, style="red")
         run.bars.say("What was sent is kept. Run the same command again to go on.")
         return exit_code(error)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _work(run: Run, *, watch: float | None, wait: bool) -> int:

@@ -8,8 +8,8 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from itertools import islice
+from dataclasses import asdict, dataclass, field
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from rich.table import Table
 
 from core.errors import LucencyError, NotFound
 from lucency.batch_files import Skipped, wire_path
-from lucency.batch_journal import Planned
+from lucency.batch_journal import Lost, Planned
 from lucency.batch_run import Run
 from lucency.batch_types import BatchDict, ItemDict, Summary
 from lucency.client import Client
@@ -27,45 +27,59 @@ FAILED_STATES = frozenset({"failed", "dead", "cancelled", "expired"})
 UNSENT = ("not_received", "not_in_manifest")
 
 
+@dataclass
+class Tally:
+    """Files by outcome, jobs by state, and failures by (stage, code) with their titles, of all batches together."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    jobs: Counter[str] = field(default_factory=Counter)
+    causes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    titles: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def add(self, batch: BatchDict, *, unsent: int) -> None:
+        """A batch as the server has it; `unsent` of its files are lost on this side, or in a later batch."""
+        self.counts.update(batch["counts"])
+        self.jobs.update(batch["jobs"])
+        self.counts["rejected" if batch["state"] == "closed" else "awaiting"] -= unsent
+        for failure in batch["failures"]:
+            cause, count = (failure["stage"], failure["code"]), failure["count"]
+            if failure["code"] in UNSENT:
+                count, unsent = max(0, count - unsent), max(0, unsent - count)
+            self.causes[cause] += count
+            self.titles[cause] = failure["title"]
+
+    def lose(self, lost: Lost) -> None:
+        self.counts["lost"] += 1
+        self.causes["lost", lost.code] += 1
+        self.titles.setdefault(("lost", lost.code), lost.detail)
+
+
 def summary(run: Run, *, seconds: float) -> Summary:
-    """Everything in numbers. `files` = `counts` added up, whatever was killed in between.
+    """Everything in numbers: `files` is the sum of `counts`, whatever was killed in between.
 
     `lost` are rejections on this side; the server's `not_received` for the same files is not counted again.
     """
-    batches = run.batches()
-    memory = run.journal.memory
-    counts, jobs, causes = Counter[str](), Counter[str](), Counter[tuple[str, str, str]]()
-    titles: dict[str, str] = {}
+    batches, memory, tally = run.batches(), run.journal.memory, Tally()
+    lost = Counter(one.batch for one in memory.lost.values())
     for planned, batch in batches:
-        counts.update(batch["counts"])
-        jobs.update(batch["jobs"])
-        unsent = planned.superseded + sum(lost.batch == planned.number for lost in memory.lost.values())
-        counts["rejected"] -= unsent if batch["state"] == "closed" else 0
-        counts["awaiting"] -= unsent if batch["state"] != "closed" else 0
-        for failure in batch["failures"]:
-            count = failure["count"]
-            if failure["code"] in UNSENT and unsent:
-                count, unsent = max(0, count - unsent), max(0, unsent - count)
-            causes[failure["stage"], failure["code"], failure["title"]] += count
-    counts["lost"] = len(memory.lost)
-    skipped = {reason.value: count for reason, count in run.skipped.items()}
-    skipped |= {Skipped.NOT_IMAGE.value: len(run.not_images)} if run.not_images else {}
-    for lost in memory.lost.values():
-        titles.setdefault(lost.code, lost.detail)
-        causes["lost", lost.code, titles[lost.code]] += 1
-    through = sum(batch["progress"] * batch["files"] for _, batch in batches)
+        tally.add(batch, unsent=planned.superseded + lost[planned.number])
+    for one in memory.lost.values():
+        tally.lose(one)
     done = all(batch["done"] for _, batch in batches)
     if done:
         run.journal.end()
     overall = (memory.ended or time.time()) - (memory.began or time.time())
+    through = sum(batch["progress"] * batch["files"] for _, batch in batches)
+    skipped = Counter({reason.value: count for reason, count in run.skipped.items()})
+    skipped[Skipped.NOT_IMAGE.value] += len(run.not_images)
     return {
         "folder": str(run.order.folder),
         "batches": [{"id": batch["id"], "files": batch["files"], "done": batch["done"]} for _, batch in batches],
-        "files": sum(counts.values()),
-        "counts": {name: counts[name] for name in ("job", "duplicate", "rejected", "lost", "awaiting")},
-        "jobs": {name: count for name, count in sorted(jobs.items()) if count},
-        "failures": _failures(run, batches, +causes),
-        "skipped": dict(sorted(skipped.items())),
+        "files": sum(tally.counts.values()),
+        "counts": {name: tally.counts[name] for name in ("job", "duplicate", "rejected", "lost", "awaiting")},
+        "jobs": dict(sorted((+tally.jobs).items())),
+        "failures": _failures(run, batches, tally),
+        "skipped": dict(sorted((+skipped).items())),
         "done": done,
         "this_run": {"seconds": round(seconds, 1), "sent": asdict(run.sent)},
         "overall": {"seconds": round(overall, 1), "files_per_s": round(through / overall, 2) if overall > 0 else None},
@@ -73,20 +87,24 @@ def summary(run: Run, *, seconds: float) -> Summary:
     }
 
 
-def _failures(run: Run, batches: list[tuple[Planned, BatchDict]], causes: Counter[Any]) -> list[dict[str, Any]]:
+def _failures(run: Run, batches: list[tuple[Planned, BatchDict]], tally: Tally) -> list[dict[str, Any]]:
+    """By cause, the most frequent first, each with the paths of some examples."""
     examples: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for lost in islice(run.journal.memory.lost.values(), 1000):
+    for lost in run.journal.memory.lost.values():
         examples["lost", lost.code].append(wire_path(lost.path))
-    for stage, state in (("rejected", "rejected"), ("job", "job")):
-        if any(kind == stage for kind, _, _ in causes):
-            for _, batch in batches:
-                for item in run.client.batch_items(batch["id"], state=state):
-                    if item["code"] is not None:
-                        examples[stage, item["code"]].append(item["path"])
+    stages = {stage for stage, _ in +tally.causes} - {"lost"}
+    for stage, (_, batch) in product(sorted(stages), batches):
+        for item in run.client.batch_items(batch["id"], state=stage):
+            cause = (stage, item["code"] or "")
+            if item["code"] is not None and len(examples[cause]) < EXAMPLES:
+                examples[cause].append(item["path"])
     return [
-        {"stage": stage, "code": code, "title": title, "count": count, "examples": examples[stage, code][:EXAMPLES]}
-        for (stage, code, title), count in causes.most_common()
-    ]
+        {
+            "stage": stage, "code": code, "title": tally.titles[stage, code], "count": count,
+            "examples": examples[stage, code][:EXAMPLES],
+        }
+        for (stage, code), count in (+tally.causes).most_common()
+    ]  # fmt: skip
 
 
 def tables(found: Summary) -> list[Table | str]:
@@ -95,10 +113,11 @@ def tables(found: Summary) -> list[Table | str]:
     outcome = Table(title=f"{found['files']} files", title_justify="left")
     for heading in ("outcome", "files"):
         outcome.add_column(heading, justify="right" if heading == "files" else "left")
-    waiting = sum(found["jobs"].get(state, 0) for state in ("queued", "held", "running", "retry_wait"))
+    waiting = sum(found["jobs"].get(state, 0) for state in ("queued", "running", "retry_wait"))
     failed = sum(found["jobs"].get(state, 0) for state in FAILED_STATES)
     rows = {
-        "judged": found["jobs"].get("succeeded", 0), "still being judged": waiting, "job failed": failed,
+        "judged": found["jobs"].get("succeeded", 0), "still being judged": waiting,
+        "held for release": found["jobs"].get("held", 0), "job failed": failed,
         "duplicate": counts["duplicate"], "rejected": counts["rejected"], "lost on this side": counts["lost"],
         "not sent yet": counts["awaiting"],
     }  # fmt: skip

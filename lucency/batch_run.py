@@ -275,8 +275,8 @@ class Run:
                 for number, batch in list(open_.items()):
                     now = self.client.batch(str(batch.id))
                     through[number] = now["progress"] * now["files"]
-                    if now["done"]:
-                        del open_[number]
+                    if now["done"] or now["files"] - round(through[number]) == now["jobs"].get("held", 0):
+                        del open_[number]  # what is held waits for a person
                 phase.reach(round(sum(through.values())), total=total)
                 if not open_:
                     return

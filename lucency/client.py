@@ -26,8 +26,8 @@ TRIES = 6
 # Waiting longer than this for a busy server is for the caller to decide.
 RETRY_AFTER_LONGEST = 60.0
 PATIENCE = 120.0
-# An archive is judged file by file before its answer comes.
-ARCHIVE_TIMEOUT = 900.0
+# To give up on a server that is still at it would mean to send the same again. An archive is judged file by file.
+UPLOAD_TIMEOUT, ARCHIVE_TIMEOUT = 300.0, 900.0
 RETRIED = frozenset({429, 503, 507})
 TERMINAL = frozenset(state.value for state in TERMINAL_STATES)
 
@@ -224,7 +224,9 @@ class Client:
         """
         headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
         address = f"/v1/batches/{batch_id}/files/{sha256}"
-        outcome: OutcomeDict = self._once(lambda: self._http.put(address, content=content, headers=headers)).json()
+        outcome: OutcomeDict = self._once(
+            lambda: self._http.put(address, content=content, headers=headers, timeout=UPLOAD_TIMEOUT)
+        ).json()
         return outcome
 
     def upload_archive(self, batch_id: str, archive: bytes | Iterable[bytes]) -> list[OutcomeDict]:
