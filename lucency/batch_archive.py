@@ -12,6 +12,7 @@ from lucency.batch_upload import LOSSES, Reading
 
 # The server keeps an archive until it is read, and what breaks off is sent again as a whole.
 FILES, BYTES = 500, 512 * 1024 * 1024
+PIECE_BYTES = 256 * 1024
 
 
 class _Pipe(io.RawIOBase):
@@ -19,6 +20,7 @@ class _Pipe(io.RawIOBase):
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
+        self._size = 0
 
     def writable(self) -> bool:
         return True
@@ -26,11 +28,14 @@ class _Pipe(io.RawIOBase):
     def write(self, data: object) -> int:
         piece = bytes(data)  # type: ignore[call-overload]
         self._pieces.append(piece)
+        self._size += len(piece)
         return len(piece)
 
-    def take(self) -> bytes:
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
+    def take(self, least: int) -> Iterator[bytes]:
+        """All of it, when there are at least so many bytes."""
+        if self._size >= least:
+            yield b"".join(self._pieces)
+            self._pieces, self._size = [], 0
 
 
 def parts(readings: Iterable[Reading]) -> Iterator[list[Reading]]:
@@ -55,17 +60,16 @@ def archive(part: Sequence[Reading]) -> Iterator[bytes]:
     pipe = _Pipe()
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as target:
         for number, reading in enumerate(part):
+            pieces = reading.pieces()
             try:
-                pieces = reading.pieces()
                 first = next(pieces, b"")
             except LOSSES:
                 continue
             with target.open(f"{number:06d}{Path(reading.path).suffix}", "w", force_zip64=True) as entry:
                 entry.write(first)
-                yield pipe.take()
                 with suppress(*LOSSES):
                     for piece in pieces:
+                        yield from pipe.take(PIECE_BYTES)
                         entry.write(piece)
-                        yield pipe.take()
-            yield pipe.take()
-    yield pipe.take()
+            yield from pipe.take(PIECE_BYTES)
+    yield from pipe.take(1)

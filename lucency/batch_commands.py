@@ -126,15 +126,17 @@ def _run(run: Run, *, watch: float | None, wait: bool, as_json: bool) -> int:
 
 
 def _work(run: Run, *, watch: float | None, wait: bool) -> int:
+    from lucency.batch_results import Collection
+    from lucency.batch_watch import Watch
+
+    collection = None if run.order.out is None else Collection(run, run.order.out)
     run.finish_earlier()
     if watch is None:
         run.take_all()
     else:
-        from lucency.batch_watch import Watch
-
         run.forget_losses()
         run.bars.say(f"Watching {run.order.folder}; Ctrl-C stops it.")
-        Watch(run, settle=watch).until_interrupted()
+        Watch(run, settle=watch, idle=collection.fetch if collection is not None else None).until_interrupted()
         run.finish_earlier()
     if wait:
         try:
@@ -144,26 +146,9 @@ def _work(run: Run, *, watch: float | None, wait: bool) -> int:
                 raise
             run.bars.say(error.detail, style="yellow")
             return TIMEOUT
-    if run.order.out is not None:
-        collect(run, run.order.out)
+    if collection is not None:
+        collection.fetch()
     return OK
-
-
-def collect(run: Run, out: Path) -> None:
-    """Write the results of all batches below `out`."""
-    from lucency.batch_results import Collection
-
-    batches = [batch for _, batch in run.batches()]
-    collection = Collection(run.client, out, reports=tuple(run.order.reports), jobs=run.order.jobs)
-    if batches:
-        collection.tables(batches)
-    judged = sum(batch["jobs"].get("succeeded", 0) + batch["counts"]["duplicate"] for batch in batches)
-    with run.bars.phase("collecting", total=judged) as phase:
-        for batch in batches:
-            for error in collection.files(batch):
-                phase.advance()
-                if error is not None:
-                    run.bars.say(f"A result is missing: {error.detail}", style="red")
 
 
 def _conclude(run: Run, *, seconds: float, as_json: bool, waited: bool) -> int:

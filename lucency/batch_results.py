@@ -20,7 +20,6 @@ from lucency.batch_files import Skipped, wire_path
 from lucency.batch_journal import Lost, Planned
 from lucency.batch_run import Run
 from lucency.batch_types import BatchDict, ItemDict, Summary
-from lucency.client import Client
 
 EXAMPLES = 3
 FAILED_STATES = frozenset({"failed", "dead", "cancelled", "expired"})
@@ -158,10 +157,27 @@ class Collection:
     What is there already is not fetched again; each file appears under its name only when it is whole.
     """
 
-    def __init__(self, client: Client, folder: Path, *, reports: tuple[str, ...], jobs: int) -> None:
-        self._client, self._folder, self._reports, self._jobs = client, folder, reports, jobs
+    def __init__(self, run: Run, folder: Path) -> None:
+        self._run, self._client, self._folder = run, run.client, folder
+        self._whole: set[str] = set()
 
-    def tables(self, batches: list[BatchDict]) -> None:
+    def fetch(self) -> None:
+        """All that is there now of the batches that were not fetched to their end before."""
+        batches = [batch for _, batch in self._run.batches()]
+        news = [batch for batch in batches if batch["id"] not in self._whole]
+        if not news:
+            return
+        self._tables(batches)
+        judged = sum(batch["jobs"].get("succeeded", 0) + batch["counts"]["duplicate"] for batch in news)
+        with self._run.bars.phase("collecting", total=judged) as phase:
+            for batch in news:
+                for error in self._files(batch):
+                    phase.advance()
+                    if error is not None:
+                        self._run.bars.say(f"A result is missing: {error.detail}", style="red")
+        self._whole |= {batch["id"] for batch in news if batch["done"]}
+
+    def _tables(self, batches: list[BatchDict]) -> None:
         """The rows of all batches, one after the other."""
         self._folder.mkdir(parents=True, exist_ok=True)
         for kind in ("csv", "ndjson"):
@@ -182,14 +198,14 @@ class Collection:
                 os.write(target, piece)
         part.unlink()
 
-    def files(self, batch: BatchDict) -> Iterator[LucencyError | None]:
+    def _files(self, batch: BatchDict) -> Iterator[LucencyError | None]:
         """Fetch each judged file's result, overlays and reports; what went wrong with each, if anything."""
         judged = (
             item
             for item in self._client.batch_items(batch["id"])
             if item["job"] is not None and item["job_state"] == "succeeded"
         )
-        with ThreadPoolExecutor(max_workers=self._jobs, thread_name_prefix="collect") as pool:
+        with ThreadPoolExecutor(max_workers=self._run.order.jobs, thread_name_prefix="collect") as pool:
             while some := list(islice(judged, 100)):
                 yield from pool.map(self._collect, some)
 
@@ -198,7 +214,7 @@ class Collection:
         folder = self._folder / "files" / _safe(item["path"])
         try:
             result = self._client.result(job)
-            for suffix in self._reports:
+            for suffix in self._run.order.reports:
                 _once(folder / f"report.{suffix}", lambda suffix=suffix: self._client.report(job, suffix))
             for finding in result["findings"]:
                 label = finding["label"]

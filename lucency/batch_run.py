@@ -92,7 +92,7 @@ class Run:
                 self._lose(thing.path, FileUnreadable())
 
     def take(self, found: Iterable[Found], *, losing: bool = True) -> None:
-        """Read, plan and send, a batch after the other. `losing` False leaves out what cannot be read, for later."""
+        """Read, plan and send, a batch after the other. `losing` False lets pass what went away or changed meanwhile."""
         for portion in _portions(found):
             files = self._read(portion, losing=losing)
             if files:
@@ -126,7 +126,7 @@ class Run:
         try:
             content = read_content(self.order.folder, found.path)
         except LOSSES as error:
-            if losing:
+            if losing or isinstance(error, FileUnreadable):
                 self._lose(found.path, error)
             return None
         if content.sha256 is None:

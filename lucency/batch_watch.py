@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import watchfiles
@@ -20,14 +20,20 @@ from lucency.client import try_again
 
 # Where events do not come (network drives), the folder is looked at this often, in s.
 LOOK_EVERY = 5.0
+# How often finished results are looked for meanwhile, in s.
+IDLE_EVERY = 10.0
 
 
 @dataclass
 class Watch:
-    """What was seen, and since when it looks as it does. `settle`: how long a file stands still before it is taken."""
+    """What was seen, and since when it looks as it does. `settle`: how long a file stands still before it is taken.
+    `idle` is called now and then while nothing comes.
+    """
 
     run: Run
     settle: float = 2.0
+    idle: Callable[[], None] | None = None
+    next_idle: float = 0.0
     seen: dict[str, tuple[Stamp, float]] = field(default_factory=dict)
     taken: dict[str, Stamp] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -52,11 +58,14 @@ class Watch:
             self.stop.set()
 
     def _look(self) -> None:
-        settled = self._settled(self.run.listing(), now=time.monotonic())
-        if not settled:
-            return
+        now = time.monotonic()
+        settled = self._settled(self.run.listing(), now=now)
         try:
-            self.run.take(settled, losing=False)
+            if settled:
+                self.run.take(settled, losing=False)
+            elif self.idle is not None and now >= self.next_idle:
+                self.idle()
+                self.next_idle = time.monotonic() + IDLE_EVERY
         except LucencyError as error:
             if not try_again(error):
                 raise
