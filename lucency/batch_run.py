@@ -92,7 +92,7 @@ class Run:
                 self._lose(thing.path, FileUnreadable())
 
     def take(self, found: Iterable[Found], *, losing: bool = True) -> None:
-        """Read, plan and send, a batch after the other. `losing` False lets pass what went away or changed meanwhile."""
+        """Read, plan and send, a batch after the other. `losing` False lets pass what went away or changed."""
         for portion in _portions(found):
             files = self._read(portion, losing=losing)
             if files:

@@ -61,6 +61,7 @@ class Watch:
         now = time.monotonic()
         settled = self._settled(self.run.listing(), now=now)
         try:
+            self.run.finish_earlier()  # what a look before this one could not send to its end
             if settled:
                 self.run.take(settled, losing=False)
             elif self.idle is not None and now >= self.next_idle:
