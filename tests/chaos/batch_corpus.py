@@ -101,7 +101,7 @@ def dicom_source(path: Path) -> Source | None:
 
 def sources(data: Path, *, few: bool) -> tuple[list[Source], list[Source]]:
     """The DICOM ones and the pictures; `few` reads only some of each."""
-    real = sorted((data / "dicom_cr").glob("*.dcm"))[: 6 if few else None]
+    real = sorted((data / "dicom_cr").glob("*.dcm"), reverse=True)[: 6 if few else None]
     found = [source for path in real if (source := dicom_source(path)) is not None]
     found = found or [source for name in ("RG3_UNCR.dcm",) if (source := dicom_source(pydicom_file(name))) is not None]
     atlas = sorted((data / "fracatlas512" / "images").rglob("*.jpg"))[: 20 if few else None]
@@ -170,7 +170,7 @@ def make(folder: Path, *, count: int, data: Path, few: bool = False, seed: int =
 
 def _make(folder: Path, count: int, pools: tuple[list[Source], list[Source]], seed: int) -> list[Expected]:
     dicoms, pictures = pools
-    broken, copies = max(1, round(count * BROKEN_SHARE)), max(1, round(count * COPY_SHARE))
+    broken, copies = max(len(BREAKS), round(count * BROKEN_SHARE)), max(1, round(count * COPY_SHARE))
     expected: list[Expected] = []
     contents: list[bytes] = []
     good = count - broken - copies
