@@ -20,6 +20,9 @@ SCALES = (1, 2, 4, 8)
 BANDS = (2, 4, 8, 16, 24, 34, 48)
 # How many figures `picture_statistics` gives: of grey values, build, edges, spectrum, and the last two.
 STATISTICS = 16 + 24 + 24 + 6 + 2
+# Of an unexposed edge: its grey value and that of the air beside it, how much of a line must have them, how much of the
+# image the edge may take, and how soon the dark must follow (fractions).
+BRIGHT, DARK, MOST, DEEPEST, SOON = 190, 90, 0.75, 0.4, 0.06
 # Grey values; keeps the ratios of a flat image finite.
 FLOOR = 2.0
 
@@ -36,9 +39,46 @@ def covered(tensor: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
     return tensor[(*placed(window, tensor.shape[0]), 0)]
 
 
+def exposed(part: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(h, w) with the bright edges of a plate that was exposed in its middle only made dark.
+
+    Such an edge is one bright strip along a whole side that ends in the dark of the exposed air. What is bright because
+    it is dense, or because the image is inverted, ends in tissue and stays.
+    """
+    rest = part
+    box = [0, part.shape[0], 0, part.shape[1]]
+    for _ in range(4):  # a strip on one side hides the ends of the next one's
+        depths = [_unexposed(lines) for lines in (rest, rest[::-1], rest.T, rest.T[::-1])]
+        if not any(depths):
+            break
+        box = [box[0] + depths[0], box[1] - depths[1], box[2] + depths[2], box[3] - depths[3]]
+        if box[0] >= box[1] or box[2] >= box[3]:
+            return part
+        rest = part[box[0] : box[1], box[2] : box[3]]
+    if rest is part:
+        return part
+    dark = np.zeros_like(part)
+    dark[box[0] : box[1], box[2] : box[3]] = rest
+    return dark
+
+
+def _unexposed(lines: NDArray[np.uint8]) -> int:
+    """How many of the first lines are bright, where dark ones follow soon; else 0."""
+    bright = (lines >= BRIGHT).mean(axis=1) >= MOST
+    count = len(lines) if bright.all() else int(np.argmin(bright))
+    if not 0 < count <= DEEPEST * len(lines):
+        return 0
+    after = lines[count : count + max(2, round(SOON * len(lines)))]
+    dark = (np.minimum.accumulate(after, axis=0) <= DARK).mean(axis=1) >= MOST
+    return count + int(np.argmax(dark)) if dark.any() else 0
+
+
 def picture_statistics(tensor: NDArray[np.uint8], window: Window) -> Floats:
-    """(S,) float32 of a (size, size, 1) uint8 input, S = `STATISTICS`; the last is `blurredness`."""
-    part = covered(tensor, window)
+    """(S,) float32 of a (size, size, 1) uint8 input, S = `STATISTICS`; the last is `blurredness`.
+
+    They are those of the exposed part: an unexposed edge would look like the bright surroundings of an inverted bone.
+    """
+    part = exposed(covered(tensor, window))
     grey = cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     return np.concatenate(
         [

@@ -40,7 +40,6 @@ def read(name: str, bundle: Bundle) -> NDArray[np.uint8]:
     return decode(pydicom_file(name).read_bytes(), longest_side=bundle.preprocessing.source_longest_side).pixels
 
 
-@pytest.mark.xfail(strict=True, reason="lucency 2 takes the white, unexposed plate beside this leg for a negative")
 def test_a_lower_leg_is_accepted(default: tuple[Bundle, Engine, SanityModel]) -> None:
     """Of all sanity flags none, though the plate beside the leg is bright."""
     assert verdict(default, read("RG3_UNCR.dcm", default[0])).accepted

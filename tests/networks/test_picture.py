@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from networks.picture import STATISTICS, blurredness, covered, picture_statistics
+from networks.picture import STATISTICS, blurredness, covered, exposed, picture_statistics
 from networks.preprocessing import Preprocessing
 from tests.data import generated_radiograph
 
@@ -52,3 +52,30 @@ def test_the_covered_part_is_the_radiograph() -> None:
     tensor, window = Preprocessing(size=64, pad=3).apply(pixels)
     assert covered(tensor, window).shape == (64, 32)
     assert (covered(tensor, window) == 9).all()
+
+
+def plate(pixels: np.ndarray, *, left: int, right: int = 0, top: int = 0) -> np.ndarray:
+    """The radiograph with dark air about it, and bright strips of these depths at its sides."""
+    framed = np.pad(pixels, 8, constant_values=20)
+    framed[:top] = 250
+    framed[:, :left] = 250
+    framed[:, framed.shape[1] - right :] = 250
+    return framed
+
+
+@pytest.mark.parametrize("depths", [{"left": 30}, {"left": 60, "right": 50}, {"left": 40, "right": 40, "top": 30}])
+def test_an_unexposed_edge_is_dark_for_them(depths: dict[str, int]) -> None:
+    bone = np.pad(generated_radiograph(256, 192), 60, constant_values=20)
+    shown = plate(bone, **depths)
+    found = exposed(shown)
+    assert found[:, : depths["left"]].max() == 0
+    kept = (slice(depths.get("top", 0), None), slice(depths["left"], shown.shape[1] - depths.get("right", 0)))
+    assert np.array_equal(found[kept], shown[kept])
+    assert seen(shown) == pytest.approx(seen(found), abs=0.15)
+
+
+def test_what_is_dense_or_inverted_is_no_unexposed_edge() -> None:
+    bone = np.pad(generated_radiograph(256, 192), 30, constant_values=20)
+    trunk = np.full((200, 150), 220, np.uint8)
+    for pixels in (bone, 255 - bone, trunk, np.zeros((1, 40), np.uint8), np.full((3, 3), 255, np.uint8)):
+        assert np.array_equal(exposed(pixels), pixels)
