@@ -64,7 +64,7 @@ class RequestContext:
         if template in QUIET:
             return
         ids: dict[str, Any] = {
-            name: str(value) for name, value in scope.get("path_params", {}).items() if name == "job_id"
+            name: str(value) for name, value in scope.get("path_params", {}).items() if name in {"job_id", "batch_id"}
         }
         log.info("request", method=scope["method"], route=template, status=status, ms=round(seconds * 1000, 1), **ids)
 
