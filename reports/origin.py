@@ -14,6 +14,7 @@ from pydicom import DataElement, Dataset
 from pydicom.datadict import dictionary_VR
 from pydicom.tag import Tag
 from pydicom.uid import SecondaryCaptureImageStorage
+from pydicom.valuerep import validate_value
 
 from core.identity import Identity
 from core.result_record import ResultRecord
@@ -36,6 +37,7 @@ ENTERED = {
     "AccessionNumber": "accession_number",
     "ReferringPhysicianName": "referring_physician_name",
 }
+FINDING_THE_PATIENT = {"PatientName", "PatientID"}
 OPTIONAL = {"IssuerOfPatientID", "StudyDescription"}
 
 
@@ -68,15 +70,27 @@ def referenced(record: ResultRecord, identity: Identity | None) -> Dataset:
     return found
 
 
+def side(record: ResultRecord) -> str | None:
+    """Laterality, `L` or `R`, as the image has it; type 2C, so empty where nobody told (PS3.3 C.7.3.1.1.1)."""
+    for keyword in ("Laterality", "ImageLaterality"):
+        values = (record.image.attributes.get(f"{int(Tag(keyword)):08X}") or {}).get("Value")
+        if values and values[0] in {"L", "R"}:
+            return str(values[0])
+    return None
+
+
 def enter(dataset: Dataset, record: ResultRecord, identity: Identity | None) -> None:
     """Give `dataset` its patient and study, as UTF-8, and the times of the Prediction instead of now.
 
-    The values are as they came, valid or not: a PACS finds its patient by them.
+    Name and ID are as they came, valid or not: a PACS finds its patient by them. Another value that its VR does not
+    allow is left empty.
     """
     dataset.SpecificCharacterSet = "ISO_IR 192"
     values = _stored(record) if identity is None else {name: getattr(identity, of) for name, of in ENTERED.items()}
     for keyword in ENTERED:
         value = values.get(keyword, "")
+        if keyword not in FINDING_THE_PATIENT and not _is_valid(keyword, value):
+            value = ""
         if value or keyword not in OPTIONAL:
             tag, vr = Tag(keyword), dictionary_VR(keyword)
             dataset.add(DataElement(tag, vr, value, validation_mode=pydicom.config.IGNORE))
@@ -92,6 +106,17 @@ def enter(dataset: Dataset, record: ResultRecord, identity: Identity | None) -> 
         dataset.TimezoneOffsetFromUTC = "+0000"
     for item in dataset.get("ContributingEquipmentSequence", []):
         item.ContributionDateTime = f"{date}{time}+0000"
+
+
+def _is_valid(keyword: str, value: str) -> bool:
+    """By its VR (PS3.5 6.2), and the sex by its terms (PS3.3 C.7.1.1)."""
+    if keyword == "PatientSex":
+        return value in {"M", "F", "O"}
+    try:
+        validate_value(dictionary_VR(keyword), value, pydicom.config.RAISE)
+    except ValueError:
+        return False
+    return True
 
 
 def private_scheme() -> Dataset:

@@ -5,7 +5,9 @@ keeps them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from highdicom import (
@@ -30,12 +32,12 @@ from core.result_record import Box, ReportedFinding, ResultRecord
 from core.vocabulary import ReportKind
 from reports.identifiers import instance_uid, series_uid
 from reports.marks import BANNER, MANUFACTURER, SERIES_NUMBERS, series_description
-from reports.origin import as_file, enter, is_dicom, referenced
+from reports.origin import as_file, enter, is_dicom, referenced, side
 
 LAYER = "AI_REGIONS"
 PIXEL, DISPLAY = AnnotationUnitsValues.PIXEL, AnnotationUnitsValues.DISPLAY
-# Rescale, and window with its function (PS3.3 C.11.1, C.11.2): highdicom takes them over from the image.
-GREY_VALUES = ("RescaleIntercept", "RescaleSlope", "RescaleType", "WindowCenter", "WindowWidth", "VOILUTFunction")
+# PS3.3 C.11.2.1.3.
+VOI_FUNCTIONS = frozenset({"LINEAR", "LINEAR_EXACT", "SIGMOID"})
 
 
 def make(record: ResultRecord, identity: Identity | None = None) -> bytes:
@@ -78,8 +80,7 @@ def make(record: ResultRecord, identity: Identity | None = None) -> bytes:
     enter(state, record, identity)
     state.PresentationCreationDate, state.PresentationCreationTime = state.ContentDate, state.ContentTime
     del state.ContentDate, state.ContentTime
-    # Type 2C: of a paired part of the body, and nobody told whether it is one.
-    state.Laterality = None
+    state.Laterality = side(record)
     return as_file(state)
 
 
@@ -117,13 +118,28 @@ def _texts(record: ResultRecord) -> Iterator[TextObject]:
 
 
 def _add_grey_values(image: Dataset, record: ResultRecord) -> None:
-    known = record.image.attributes
-    kept = {tag: known[tag] for keyword in GREY_VALUES if (tag := f"{tag_for_keyword(keyword):08X}") in known}
-    stored = Dataset.from_json(kept)
-    if "WindowWidth" not in stored or "WindowCenter" not in stored:
-        for keyword in ("WindowCenter", "WindowWidth", "VOILUTFunction"):
-            stored.pop(keyword, None)
-    if "RescaleSlope" in stored and "RescaleIntercept" in stored:
-        # CR has no Rescale Type; the presentation state must (PS3.3 table C.11-1b): unspecified.
-        stored.setdefault("RescaleType", "US")
-    image.update(stored)
+    """As far as they are valid: a radiograph's own mistakes are no reason to have no presentation state of it."""
+    center, width = _number(record, "WindowCenter"), _number(record, "WindowWidth")
+    function = _first(record, "VOILUTFunction") or "LINEAR"
+    least = 1.0 if function == "LINEAR" else 0.0
+    if center is not None and width is not None and width >= least and width > 0 and function in VOI_FUNCTIONS:
+        image.WindowCenter, image.WindowWidth = center, width
+        if function != "LINEAR":
+            image.VOILUTFunction = function
+    intercept, slope = _number(record, "RescaleIntercept"), _number(record, "RescaleSlope")
+    if intercept is not None and slope:
+        image.RescaleIntercept, image.RescaleSlope = intercept, slope
+        # CR has no Rescale Type, and a presentation state must (PS3.3 table C.11-1b): unspecified.
+        image.RescaleType = _first(record, "RescaleType") or "US"
+
+
+def _first(record: ResultRecord, keyword: str) -> Any:
+    """The first value of a stored attribute; of several windows the first is the default."""
+    values = (record.image.attributes.get(f"{tag_for_keyword(keyword):08X}") or {}).get("Value") or [None]
+    return values[0]
+
+
+def _number(record: ResultRecord, keyword: str) -> float | None:
+    value = _first(record, keyword)
+    # DS holds 16 signs.
+    return float(f"{value:.9g}") if isinstance(value, int | float) and math.isfinite(value) else None

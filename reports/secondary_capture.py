@@ -22,7 +22,7 @@ from reports.heatmap import decode_heatmap
 from reports.identifiers import instance_uid, series_uid
 from reports.layout import BAND, BAR, Layout
 from reports.marks import BANNER, MANUFACTURER, SERIES_NUMBERS, series_description
-from reports.origin import as_file, enter, is_dicom, referenced
+from reports.origin import as_file, enter, is_dicom, referenced, side
 from reports.overlay import BACKGROUND, Picture, blended, caption_of, colour_bar_of, draw_region, grey_of
 
 OPACITY = 0.4
@@ -42,7 +42,7 @@ def make(record: ResultRecord, pictures: Pictures, identity: Identity | None = N
     made.SeriesNumber, made.InstanceNumber = SERIES_NUMBERS[ReportKind.SC], 1
     made.SeriesDescription = series_description(ReportKind.SC)
     made.Modality, made.ConversionType = "OT", "WSD"
-    made.Laterality = None
+    made.Laterality = side(record)
     made.Manufacturer = made.SecondaryCaptureDeviceManufacturer = MANUFACTURER
     made.ManufacturerModelName = made.SecondaryCaptureDeviceManufacturerModelName = record.model_name
     made.SoftwareVersions = made.SecondaryCaptureDeviceSoftwareVersions = record.model_version

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +31,7 @@ WINDOW = {
     "00281051": {"vr": "DS", "Value": [4096]},
     "00281052": {"vr": "DS", "Value": [0]},
     "00281053": {"vr": "DS", "Value": [1]},
+    "00200062": {"vr": "CS", "Value": ["L"]},
     "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Anonymous^17"}]},
     "00100020": {"vr": "LO", "Value": ["pseudonym-17"]},
     "00080020": {"vr": "DA", "Value": ["20200101"]},
@@ -156,13 +158,14 @@ def test_at_home_it_joins_the_original_study_and_patient(kind: ReportKind) -> No
     assert at_home.SeriesInstanceUID != stored.SeriesInstanceUID
 
 
-@pytest.mark.filterwarnings("ignore:.*VR LO:UserWarning", "ignore:.*VR DA:UserWarning")  # pydicom, while it reads
+@pytest.mark.filterwarnings("ignore:.*VR LO:UserWarning")  # pydicom, while it reads
 def test_an_identity_is_given_back_as_it_came() -> None:
     of, who = CASES["odd identity"]
     assert who is not None
     for kind in KINDS:
         read = made(of, kind, who)
         assert (str(read.PatientName), read.PatientID) == ("No Caret", "x" * 80)
+        assert read.StudyDate == ""
         # It lacks UIDs: then the report stays with the stored study rather than with none.
         assert read.StudyInstanceUID == "2.25.1003"
 
@@ -191,6 +194,20 @@ def test_bit_for_bit(name: str) -> None:
     later = replace(of)
     for kind in applicable(name):
         assert render(kind, of, pictures(of), who) == render(kind, later, pictures(later), who)
+
+
+def test_sr_capture_and_pdf_of_one_result_take_little_time() -> None:
+    """The promise is 1.5 s of CPU for all three. Measured: 0.17 s; with fourteen findings 0.41 s. The libraries'
+    loading, 2.2 s once a process, is not in it.
+    """
+    for of in (record(), chest()):
+        pictures_of = pictures(of)
+        for kind in (ReportKind.SR, ReportKind.SC, ReportKind.PDF):
+            render(kind, of, pictures_of, identity())
+        started = time.process_time()
+        for kind in (ReportKind.SR, ReportKind.SC, ReportKind.PDF):
+            render(kind, of, pictures_of, identity())
+        assert time.process_time() - started < 1.5
 
 
 def test_uids_differ_by_job_and_form_and_agree_otherwise() -> None:
@@ -245,6 +262,18 @@ def test_the_presentation_state_shows_the_image_as_it_was() -> None:
     [annotation] = read.GraphicAnnotationSequence
     assert [list(one.GraphicData[:2]) for one in annotation.GraphicObjectSequence] == [[610, 1010], [180, 1500]]
     assert any("fracture 83%" in one.UnformattedTextValue for one in annotation.TextObjectSequence)
+    assert read.Laterality == made(CASES["windowed"][0], ReportKind.SC).Laterality == "L"
     plain = made(record(), ReportKind.GSPS)
     assert "SoftcopyVOILUTSequence" not in plain
     assert plain.PresentationLUTShape == "IDENTITY"
+
+
+@pytest.mark.parametrize(
+    "odd", [{"00281051": 0}, {"00281051": 0.5}, {"00281056": "CURVED"}, {"00281053": 0}, {"00281050": "x"}]
+)
+def test_odd_grey_values_make_no_less_of_a_state(odd: dict[str, object]) -> None:
+    attributes = {tag: dict(value) for tag, value in WINDOW.items()}
+    for tag, value in odd.items():
+        attributes[tag] = {"vr": "DS", "Value": [value]}
+    read = made(record(image=image(attributes=attributes)), ReportKind.GSPS)
+    assert len(read.GraphicAnnotationSequence[0].GraphicObjectSequence) == 2
