@@ -118,6 +118,7 @@ class Supervisor:
         if self.settings.gateway:
             chosen = next_free(self.settings.gateway_port, host=self.settings.gateway_host)
             self.settings = self.settings.model_copy(update={"gateway_port": chosen})
+            self.state.notes.append(f"DICOM gateway: {self.settings.gateway_ae_title} on port {chosen}.")
 
     def _write_environment(self) -> None:
         values = self.servers.settings()

@@ -36,9 +36,11 @@ class Hospital:
     site: UUID
     key: str
 
-    def jobs(self) -> int:
+    def jobs(self, state: str | None = None) -> int:
+        """How many jobs there are, or are in a state."""
+        counted = select(func.count()).select_from(Job).where(Job.site_id == self.site)
         with self.platform.database.unit_of_work() as session:
-            return session.scalar(select(func.count()).select_from(Job).where(Job.site_id == self.site)) or 0
+            return session.scalar(counted if state is None else counted.where(Job.state == state)) or 0
 
     def images(self) -> int:
         with self.platform.database.unit_of_work() as session:

@@ -6,9 +6,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from core.errors import LucencyError
 from lucency.client import Client
@@ -49,18 +51,30 @@ def test_storescu_of_every_real_file(hospital: Hospital, start_gateway: Start) -
     assert status["refused_for"] == by_hand
 
 
-def test_orthanc_forwards_a_study_and_the_api_runs_it(hospital: Hospital, start_gateway: Start, tmp_path: Path) -> None:
-    gateway = start_gateway()
+def test_orthanc_forwards_a_study_while_the_api_is_killed(
+    hospital: Hospital, start_gateway: Start, tmp_path: Path
+) -> None:
+    """A real radiograph and three of its study; one worker then gives each its result."""
+    gateway = start_gateway(gateway_forwarders=1)
+    platform = hospital.platform
     with orthanc(tmp_path / "orthanc") as peer:
+        real = dcmread(pydicom_file("RG3_UNCR.dcm"))
         study = peer.upload(pydicom_file("RG3_UNCR.dcm").read_bytes())["ParentStudy"]
+        for number in range(3):
+            made = radiograph(seed=number, study=str(real.StudyInstanceUID))
+            made.PatientID = real.PatientID
+            assert peer.upload(written(tmp_path / "made.dcm", made).read_bytes())["ParentStudy"] == study
         peer.know("lucency", gateway.modality)
         assert peer.echo("lucency")
-        assert send_study(peer, gateway, study)["FailedInstancesCount"] == 0
+        with ThreadPoolExecutor(1) as pool:
+            sending = pool.submit(send_study, peer, gateway, study)
+            platform.kill("api")
+            assert sending.result()["FailedInstancesCount"] == 0
+        platform.start("api", "worker-a")
         gateway.until_drained()
-        assert hospital.jobs() == 1
-        hospital.platform.start("worker-a")
-        hospital.platform.until(lambda: hospital.platform.states()["succeeded"] >= 1, what="a result")
-        hospital.platform.kill("worker-a")
+        assert hospital.images() == hospital.jobs() == 4
+        platform.until(lambda: hospital.jobs("succeeded") == 4, what="four results")
+        platform.kill("worker-a")
 
 
 def test_an_api_that_is_away_loses_nothing(hospital: Hospital, start_gateway: Start, tmp_path: Path) -> None:
@@ -83,7 +97,7 @@ def test_kill_9_of_the_gateway_loses_and_doubles_nothing(
     hospital: Hospital, start_gateway: Start, tmp_path: Path
 ) -> None:
     gateway = start_gateway(gateway_forwarders=2)
-    files = [written(tmp_path / f"{number}.dcm", radiograph(seed=number)) for number in range(40)]
+    files = [written(tmp_path / f"{number}.dcm", radiograph(seed=number)) for number in range(24)]
     accepted: list[bool] = []
 
     def send() -> None:
@@ -94,7 +108,7 @@ def test_kill_9_of_the_gateway_loses_and_doubles_nothing(
 
     sender = threading.Thread(target=send)
     sender.start()
-    for threshold in (6, 18):
+    for threshold in (5, 14):
         while len(accepted) < threshold:
             time.sleep(0.005)
         gateway.kill()
@@ -144,3 +158,25 @@ def test_sigterm_ends_it_and_leaves_the_spool(start_gateway: Start, tmp_path: Pa
     assert "gateway_stopped" in log
     for secret in ("CANARY", str(made.SOPInstanceUID), str(made.StudyInstanceUID)):
         assert secret not in log
+
+
+def test_a_large_instance_does_not_take_its_size_in_memory(start_gateway: Start, tmp_path: Path) -> None:
+    """96 MB at two associations at once: received and uploaded as streams."""
+    gateway = start_gateway(api_url="http://127.0.0.1:9", gateway_associations=2)
+    files = []
+    for number in range(2):
+        made = radiograph(seed=number)
+        made.Rows, made.Columns, made.PixelData = 8000, 12000, bytes([number]) * 96_000_000
+        files.append(written(tmp_path / f"{number}.dcm", made))
+    assert gateway.process is not None
+    before = peak_bytes(gateway.process.pid)
+    with ThreadPoolExecutor(2) as pool:
+        assert [done.returncode for done in pool.map(gateway.storescu, files)] == [0, 0]
+    assert gateway.status()["waiting"] == 2
+    assert peak_bytes(gateway.process.pid) - before < 64_000_000
+
+
+def peak_bytes(pid: int) -> int:
+    """The most resident memory that the process has had."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
