@@ -33,6 +33,7 @@ FIGURE_HEIGHT = 285.0
 # Where many findings follow, the pictures leave them room on the page.
 FIGURE_HEIGHT_WITH_MANY = 200.0
 MANY = 8
+LONGEST_CELL = 600
 MORE_FIGURES, MORE_HEIGHT = 6, 170.0
 BODY = ParagraphStyle("body", fontName=REGULAR, fontSize=8, leading=10.5)
 SMALL = ParagraphStyle("small", parent=BODY, fontSize=7, leading=9)
@@ -223,7 +224,9 @@ def _particulars(record: ResultRecord) -> Table:
 
 
 def _cell(text: str, *, bold: bool = False) -> Paragraph:
-    return Paragraph(markup(text, bold=bold), CELL)
+    # A row of a table cannot be divided between pages.
+    shown = text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 1]}…"
+    return Paragraph(markup(shown, bold=bold), CELL)
 
 
 def _date(value: str) -> str:

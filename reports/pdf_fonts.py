@@ -41,7 +41,7 @@ def markup(text: str, *, bold: bool = False) -> str:
     """`text` as reportlab's paragraph markup: escaped, each run in a font that has its signs."""
     base = BOLD if bold else REGULAR
     runs: list[tuple[str, str]] = []
-    for sign in text:
+    for sign in " ".join(text.split()):
         font = _font_of(sign, base, text)
         shown = sign if font else "?"
         # A space belongs to the word before it: every font has one, and fewer runs read better.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from uuid import UUID
 
 import httpx2
@@ -22,6 +24,7 @@ from storage.s3 import S3Store
 from tests.api.conftest import Api
 from tests.api.test_jobs import finish, key_of, submit
 from tests.conftest import ROOT
+from tests.data import pydicom_file
 from tests.factories import make_job
 from tests.reports.records import identity
 
@@ -115,6 +118,31 @@ def test_the_identity_is_opened_for_administrators_and_audited(
     assert client.get(f"{path}/sr", params={"identity": "true"}, headers=known).status_code == 304
     assert client.get(f"{path}/sr", headers=known).status_code == 200
     assert len(records(database)) == 6
+
+
+def test_what_came_in_as_dicom_goes_home_as_its_own_study(
+    client: httpx2.Client, database: Database, store: S3Store, model: UUID, tmp_path: Path
+) -> None:
+    """Through the real intake, which takes the identity away, seals it, and remaps the UIDs."""
+    original = pydicom.dcmread(pydicom_file("RG3_UNCI.dcm"))
+    job = submit(client, pydicom_file("RG3_UNCI.dcm").read_bytes()).json()["id"]
+    assert finish(database, store, model) == 1
+    verify = shutil.which("dciodvfy")
+    for kind in ("sr", "sc", "gsps"):
+        path = f"/v1/jobs/{job}/reports/{kind}"
+        stored, home = client.get(path).content, client.get(path, params={"identity": "true"}).content
+        read = pydicom.dcmread(io.BytesIO(home))
+        for keyword in ("StudyInstanceUID", "PatientName", "PatientID", "StudyDate", "PatientBirthDate", "PatientSex"):
+            assert read[keyword].value == original[keyword].value, keyword
+        assert original.SOPInstanceUID.encode() in home
+        for secret in (original.StudyInstanceUID, original.SOPInstanceUID, str(original.PatientName)):
+            assert secret.encode() not in stored
+        for name, content in (("stored", stored), ("home", home)):
+            file = tmp_path / f"{name}.dcm"
+            file.write_bytes(content)
+            if verify is not None:
+                said = subprocess.run([verify, "-new", str(file)], capture_output=True, text=True, check=False)
+                assert "Error" not in said.stdout + said.stderr, said.stdout + said.stderr
 
 
 def test_who_may_not(api: Api, client: httpx2.Client, database: Database, site: UUID, job: UUID) -> None:

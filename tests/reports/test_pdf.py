@@ -131,12 +131,19 @@ def test_the_patient_is_on_it_only_when_asked_for() -> None:
     assert "Yamada" not in str(metadata)
 
 
-@pytest.mark.parametrize("name", ["Łukasz Żółć", "李^小龍", "홍^길동", "<b>&amp;", "نجيب^محفوظ", "\U0001f9b4"])
+@pytest.mark.parametrize(
+    "name", ["Łukasz Żółć", "李^小龍", "홍^길동", "<b>&amp;", "نجيب^محفوظ", "\U0001f9b4", "A\x00\x1b\nB"]
+)
 def test_a_name_in_any_script_makes_a_page(name: str) -> None:
     [(text, _)] = pages(drawn(record(), identity(patient_name=name)))
     assert "P-0815" in text
-    if name not in {"نجيب^محفوظ", "\U0001f9b4"}:
+    if name.isprintable() and name not in {"نجيب^محفوظ", "\U0001f9b4"}:
         assert name.replace("^", " ") in text
+
+
+def test_a_name_without_end_makes_a_page() -> None:
+    who = identity(patient_name="x" * 5000, patient_id="y" * 5000, study_description="z" * 5000)
+    assert 1 <= len(pages(drawn(record(), who))) <= 4
 
 
 def test_language_and_bytes() -> None:
