@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -49,6 +50,15 @@ def get_or_create_site(session: Session, name: str) -> Site:
     """The Site of this name, made where it is not there; safe beside another process doing the same."""
     session.execute(insert(Site).values(id=uuid7(), name=name).on_conflict_do_nothing(index_elements=["name"]))
     return session.scalars(select(Site).where(Site.name == name)).one()
+
+
+def find(session: Session, wanted: str) -> Site | None:
+    """The Site of this id or name."""
+    with suppress(ValueError):
+        found = session.get(Site, UUID(wanted))
+        if found is not None:
+            return found
+    return session.scalars(select(Site).where(Site.name == wanted)).one_or_none()
 
 
 def issue_key(

@@ -19,7 +19,7 @@ from tests.chaos.harness import Platform
 from tests.gateway.running import Gateway
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def platform(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Iterator[Platform]:
     """Running servers and API, migrated and with a model."""
     made = Platform(tmp_path_factory.mktemp("platform"), bundle)
