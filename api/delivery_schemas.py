@@ -148,3 +148,17 @@ class DeliveryList(Schema):
 class DeliveryPage(Schema):
     items: list[DeliveryView]
     next: str | None = Field(description="The cursor of the next page; null on the last one.")
+
+
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """What OpenAPI says of a body that is read by `receive_json`: the model's schema, its definitions put in place."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def placed(node: Any) -> Any:
+        if isinstance(node, dict):
+            named = node.get("$ref", "").rpartition("/")[2]
+            return placed(definitions[named]) if named else {name: placed(value) for name, value in node.items()}
+        return [placed(one) for one in node] if isinstance(node, list) else node
+
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": placed(schema)}}}}

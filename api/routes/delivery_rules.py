@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+import anyio.to_thread
+from fastapi import APIRouter, Depends, Request, Response
 from uuid_utils.compat import uuid7
 
 from api.backends import Backends
@@ -20,8 +21,10 @@ from api.delivery_schemas import (
     DicomTarget,
     SigningKeyView,
     WebTarget,
+    json_body,
 )
-from api.dependencies import CallerOf
+from api.dependencies import Caller, CallerOf
+from api.intake import receive_json
 from core.addresses import is_allowed, literal
 from core.delivery_secrets import DeliverySecret
 from core.errors import IdentityKeyMissing, RequestInvalid
@@ -33,11 +36,31 @@ from db.session import Session
 
 router = APIRouter(prefix="/v1/delivery-rules", tags=["deliveries"])
 
+# A target may carry certificates.
+BODY_BYTES = 256 * 1024
 DICOM_REPORTS = frozenset({ReportKind.SR, ReportKind.SC, ReportKind.GSPS})
 
 
-@router.post("", status_code=201, response_model=DeliveryRuleMade)
-def make(caller: CallerOf, response: Response, request: DeliveryRuleRequest) -> DeliveryRuleMade:
+async def _rule(caller: CallerOf, request: Request) -> DeliveryRuleRequest:
+    await anyio.to_thread.run_sync(_admit, caller)
+    return await receive_json(request, caller.backends.settings, DeliveryRuleRequest, limit=BODY_BYTES)
+
+
+async def _change(caller: CallerOf, request: Request) -> DeliveryRuleChange:
+    await anyio.to_thread.run_sync(_admit, caller)
+    return await receive_json(request, caller.backends.settings, DeliveryRuleChange, limit=BODY_BYTES)
+
+
+def _admit(caller: Caller) -> None:
+    """Before the body is read: an unknown caller's bytes are not."""
+    with caller.session(Scope.ADMIN):
+        pass
+
+
+@router.post("", status_code=201, response_model=DeliveryRuleMade, openapi_extra=json_body(DeliveryRuleRequest))
+def make(
+    caller: CallerOf, response: Response, request: Annotated[DeliveryRuleRequest, Depends(_rule)]
+) -> DeliveryRuleMade:
     """Make a rule. It holds for jobs that end from now on. A webhook's signing key is shown here and nowhere else."""
     _require_consistent(request.kind, request.model_dump(exclude={"kind"}), caller.backends)
     _require_target(request.kind, request.target, caller.backends)
@@ -77,8 +100,10 @@ def one(caller: CallerOf, rule_id: UUID) -> DeliveryRuleView:
         return DeliveryRuleView.model_validate(rule)
 
 
-@router.patch("/{rule_id}", response_model=DeliveryRuleView)
-def change(caller: CallerOf, rule_id: UUID, request: DeliveryRuleChange) -> DeliveryRuleView:
+@router.patch("/{rule_id}", response_model=DeliveryRuleView, openapi_extra=json_body(DeliveryRuleChange))
+def change(
+    caller: CallerOf, rule_id: UUID, request: Annotated[DeliveryRuleChange, Depends(_change)]
+) -> DeliveryRuleView:
     """Change a rule. What waits for its target is tried again at once."""
     given = request.model_dump(exclude_none=True)
     with caller.session(Scope.ADMIN) as (session, principal):
