@@ -56,14 +56,14 @@ def _decode(data: bytes, longest_side: int, limits: Limits) -> Radiograph:
 
 def _dicom_pixels(image: DicomImage, data: bytes, longest_side: int, limits: Limits) -> NDArray[np.uint8]:
     size = target_size(image.rows, image.columns, longest_side)
-    decoded = decode_frame(image, _frame_bytes(image, data, limits), size=size)
+    decoded = decode_frame(image, frame_bytes(image, data, limits), size=size)
     if image.samples == 3:
-        return shrink(_luminance(image, decoded.values), size)
+        return shrink(luminance(image, decoded.values), size)
     values = stored_values(image, decoded.values, overshoots=decoded.overshoots)
     return grey_levels(image, values, size)
 
 
-def _luminance(image: DicomImage, values: NDArray[np.generic]) -> NDArray[np.uint8]:
+def luminance(image: DicomImage, values: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Grey of three 8-bit channels that agree. Compressed colour comes as RGB, native YBR_FULL as it is stored."""
     if image.bits_allocated != 8:
         raise DecodeFailed("Colour with more than 8 bits is not supported")
@@ -78,7 +78,8 @@ def _luminance(image: DicomImage, values: NDArray[np.generic]) -> NDArray[np.uin
     return grey(channels)
 
 
-def _frame_bytes(image: DicomImage, data: bytes, limits: Limits) -> bytes:
+def frame_bytes(image: DicomImage, data: bytes, limits: Limits) -> bytes:
+    """The one frame of `image` as it lies in the file `data`: a codestream, or native values."""
     if image.transfer_syntax == syntaxes.DEFLATED:
         start, length = image.pixel_ranges[0]
         return _inflated(image, data, limits)[start : start + length]

@@ -138,7 +138,7 @@ def scan_dicom(file: BinaryIO, *, limits: Limits) -> DicomImage:
         raise DicomInvalid("The DICM prefix is missing")
     if preamble.startswith(PROGRAMS):
         raise Polyglot
-    syntax = _transfer_syntax(file, size=size, limits=limits)
+    syntax = transfer_syntax_of(file, size=size, limits=limits)
     start = file.tell()
     encoding = Encoding(implicit=syntax == syntaxes.IMPLICIT, big_endian=syntax == syntaxes.BIG_ENDIAN)
     source: Source = FileSource(file, size=size)
@@ -148,7 +148,7 @@ def scan_dicom(file: BinaryIO, *, limits: Limits) -> DicomImage:
     return _checked(elements, syntax, source, limits=limits, start=start)
 
 
-def _transfer_syntax(file: BinaryIO, *, size: int, limits: Limits) -> str:
+def transfer_syntax_of(file: BinaryIO, *, size: int, limits: Limits) -> str:
     """Transfer Syntax UID from the file meta information (PS3.10 section 7.1); leaves `file` at the data set."""
     syntax = None
     for _ in range(limits.elements):

@@ -142,8 +142,12 @@ def _padding(image: DicomImage) -> tuple[int, int] | None:
     return min(ends), max(ends)
 
 
-def grey_levels(image: DicomImage, values: NDArray[np.generic], size: tuple[int, int]) -> NDArray[np.uint8]:
+def grey_levels(
+    image: DicomImage, values: NDArray[np.generic], size: tuple[int, int], *, voi: Levels | None = None
+) -> NDArray[np.uint8]:
     """Stored `values` (h, w) → (size) uint8, bright where MONOCHROME2 is bright; padding becomes black.
+
+    `voi` takes the place of the image's own window or VOI LUT.
 
     Straight lines commute with averaging, so the windows are applied after the resize; a table or padding goes first.
     """
@@ -154,16 +158,19 @@ def grey_levels(image: DicomImage, values: NDArray[np.generic], size: tuple[int,
         mask = (values >= padding[0]) & (values <= padding[1])  # type: ignore[operator]
         mask = mask if mask.any() and not mask.all() else None
     if straight and mask is None:
-        return _rendered(image, shrink(values, size).astype(np.float32))
-    return shrink(_rendered(image, values.astype(np.float32), mask), size)
+        return _rendered(image, shrink(values, size).astype(np.float32), asked=voi)
+    return shrink(_rendered(image, values.astype(np.float32), mask, asked=voi), size)
 
 
-def _rendered(image: DicomImage, stored: Floats, mask: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+def _rendered(
+    image: DicomImage, stored: Floats, mask: NDArray[np.bool_] | None = None, *, asked: Levels | None = None
+) -> NDArray[np.uint8]:
     values = _modality(image)(stored)
     picture = values if mask is None else values[~mask]
-    voi = _voi(image)
+    voi = asked or _voi(image)
     levels = voi(values) if voi is not None else None
-    if levels is None or (np.ptp(levels if mask is None else levels[~mask]) == 0 and np.ptp(picture) > 0):
+    flat = levels is not None and np.ptp(levels if mask is None else levels[~mask]) == 0 and np.ptp(picture) > 0
+    if levels is None or (flat and asked is None):
         levels = robust_window(picture)(values)
     if image.photometric == "MONOCHROME1":
         levels = 1 - levels

@@ -3,8 +3,8 @@
 The children are plain subprocesses of `python -m imaging.sandbox`, which stay and answer one request after the other
 over their standard streams (docs/decisions/0001-decoders-are-subprocesses.md).
 
-Request: `longest_side`, `timeout_s`, length of the file; the file. Answer: length of a JSON head, length of the pixels;
-both.
+Request: length of the wish, `longest_side`, `timeout_s`, length of the file; the wish (`imaging.wish`), the file.
+Answer: length of a JSON head, length of the pixels; both.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, BinaryIO, Self
 
 import numpy as np
 
@@ -27,13 +29,15 @@ from core.settings import inherited_environment
 from core.vocabulary import MediaKind
 from imaging.header import Limits
 from imaging.radiograph import Radiograph
+from imaging.wish import FrameWish, PictureWish, Wish, read, written
 
-REQUEST = struct.Struct(">IdQ")
+REQUEST = struct.Struct(">HIdQ")
 ANSWER = struct.Struct(">IQ")
 # Nothing of the parent's environment reaches the child but what a dynamic loader may need.
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "OPENCV_FOR")}
 START_TIMEOUT = 60.0
+COPY_BYTES = 256 * 1024
 PACKAGES = Path(__file__).resolve().parent.parent
 
 
@@ -73,15 +77,39 @@ class _Child:
 
     def ask(self, data: bytes, *, longest_side: int, timeout_s: float) -> tuple[dict[str, object], bytes]:
         """One request. Raises DecodeFailed where the child dies or is killed at its time; it is of no use then."""
+        taken: list[bytes] = []
+        head = self.ask_for(None, [data], size=len(data), longest_side=longest_side, timeout_s=timeout_s, take=taken)
+        return head, b"".join(taken)
+
+    def ask_for(
+        self,
+        wish: Wish | None,
+        pieces: Iterable[bytes],
+        *,
+        size: int,
+        longest_side: int,
+        timeout_s: float,
+        take: list[bytes] | BinaryIO,
+    ) -> dict[str, object]:
+        """As `ask`, of a file of `size` bytes in `pieces`; the answer's bytes go to `take`: one piece of a list, or a
+        file, without ever being in memory as a whole.
+        """
         watch = threading.Timer(timeout_s if self.warm else timeout_s + START_TIMEOUT, self._expire)
         watch.daemon = True
         watch.start()
+        wanted = written(wish)
         try:
-            self._in.write(REQUEST.pack(longest_side, timeout_s, len(data)))
-            self._in.write(data)
+            self._in.write(REQUEST.pack(len(wanted), longest_side, timeout_s, size))
+            self._in.write(wanted)
+            for piece in pieces:
+                self._in.write(piece)
             self._in.flush()
-            head, pixels = ANSWER.unpack(self._exactly(ANSWER.size))
-            answer = json.loads(self._exactly(head)), self._exactly(pixels)
+            head, length = ANSWER.unpack(self._exactly(ANSWER.size))
+            answer: dict[str, object] = json.loads(self._exactly(head))
+            if isinstance(take, list):
+                take.append(self._exactly(length))
+            else:
+                self._copy(length, take)
         except (OSError, EOFError) as error:
             raise DecodeFailed(
                 "Decoding took too long" if self._expired else "The decoder crashed or ran out of memory on this image",
@@ -90,6 +118,12 @@ class _Child:
             watch.cancel()
         self.warm = True
         return answer
+
+    def _copy(self, length: int, target: BinaryIO) -> None:
+        while length > 0:
+            piece = self._exactly(min(length, COPY_BYTES))
+            target.write(piece)
+            length -= len(piece)
 
     def _exactly(self, size: int) -> bytes:
         data = self._out.read(size)
@@ -135,6 +169,34 @@ class DecoderPool:
         Raises what that raises; a child that crashes, runs out of memory or takes too long is replaced, and the image
         fails with DecodeFailed.
         """
+        with self._child() as child:
+            head, pixels = child.ask(data, longest_side=longest_side, timeout_s=self._timeout_s)
+        return _radiograph(head, pixels)
+
+    def frame(self, file: BinaryIO, *, size: int, target: BinaryIO) -> str:
+        """Write the stored values of the frame of the DICOM `file` of `size` bytes to `target` (see `imaging.frames`).
+
+        Gives the photometric interpretation that they are in. Neither file is ever in memory. Raises as `decode` does.
+        """
+        head = self._ask_for(FrameWish(), file, size=size, take=target)
+        return str(head["photometric"])
+
+    def picture(self, file: BinaryIO, wish: PictureWish, *, size: int) -> bytes:
+        """The frame of the DICOM `file` of `size` bytes as an encoded picture. Raises as `decode` does."""
+        taken: list[bytes] = []
+        self._ask_for(wish, file, size=size, take=taken)
+        return b"".join(taken)
+
+    def _ask_for(self, wish: Wish, file: BinaryIO, *, size: int, take: list[bytes] | BinaryIO) -> dict[str, object]:
+        pieces = iter(lambda: file.read(COPY_BYTES), b"")
+        with self._child() as child:
+            head = child.ask_for(wish, pieces, size=size, longest_side=1, timeout_s=self._timeout_s, take=take)
+        _raise_reported(head)
+        return head
+
+    @contextmanager
+    def _child(self) -> Iterator[_Child]:
+        """A free child that has loaded its codecs. What leaves the block by an error ends it."""
         child = self._free.get()
         try:
             if self._closed:
@@ -143,7 +205,7 @@ class DecoderPool:
             if not child.warm:
                 # Loading the codecs is not the image's time.
                 child.ask(b"", longest_side=1, timeout_s=self._timeout_s)
-            head, pixels = child.ask(data, longest_side=longest_side, timeout_s=self._timeout_s)
+            yield child
         except BaseException:
             # Whatever interrupted it, the child's streams are out of step.
             if child is not None:
@@ -152,7 +214,6 @@ class DecoderPool:
             raise
         finally:
             self._free.put(child)
-        return _radiograph(head, pixels)
 
     def _new_child(self) -> _Child:
         return _Child(memory_bytes=self._memory_bytes, limits=self._limits)
@@ -188,20 +249,28 @@ class DecoderPool:
         self.close()
 
 
-def _radiograph(head: dict[str, object], pixels: bytes) -> Radiograph:
+def _raise_reported(head: dict[str, object]) -> None:
     if "code" in head:
         raise error_classes().get(str(head["code"]), DecodeFailed)(str(head["detail"]))
+
+
+def _radiograph(head: dict[str, object], pixels: bytes) -> Radiograph:
+    _raise_reported(head)
     shape = head.pop("shape")
     array = np.frombuffer(pixels, np.uint8).reshape(shape)  # type: ignore[call-overload]
     head["media_kind"] = MediaKind(str(head["media_kind"]))
     return Radiograph(pixels=array, **head)  # type: ignore[arg-type]
 
 
-def answer_for(data: bytes, *, longest_side: int, limits: Limits) -> tuple[dict[str, object], bytes]:
-    """The child's answer to one request: the fields and pixels of the Radiograph, or a code and a detail."""
-    from imaging.decode import decode  # noqa: PLC0415 - codecs are loaded in the child only
+def answer_for(data: bytes, *, longest_side: int, limits: Limits, wish: bytes = b"") -> tuple[dict[str, object], bytes]:
+    """The child's answer to one request: fields and pixels of the Radiograph or the wish, or a code and a detail."""
+    from imaging import frames  # noqa: PLC0415 - codecs are loaded in the child only
+    from imaging.decode import decode  # noqa: PLC0415
 
     try:
+        wanted = read(wish)
+        if wanted is not None:
+            return frames.answer(data, wanted, limits=limits)
         radiograph = decode(data, longest_side=longest_side, limits=limits)
     except LucencyError as error:
         return {"code": error.code, "detail": error.detail}, b""

@@ -45,12 +45,13 @@ def _end_with(parent: int) -> None:
 def serve(requests: BinaryIO, answers: BinaryIO, *, limits: Limits) -> None:
     """Answer requests until the stream ends."""
     while len(head := requests.read(REQUEST.size)) == REQUEST.size:
-        longest_side, timeout_s, length = REQUEST.unpack(head)
+        asked, longest_side, timeout_s, length = REQUEST.unpack(head)
         allow_cpu(timeout_s)
+        wish = requests.read(asked)
         data = requests.read(length)
         if len(data) < length:
             return
-        fields, pixels = answer_for(data, longest_side=longest_side, limits=limits)
+        fields, pixels = answer_for(data, longest_side=longest_side, limits=limits, wish=wish)
         text = json.dumps(fields).encode()
         answers.write(ANSWER.pack(len(text), len(pixels)) + text)
         answers.write(pixels)

@@ -1,0 +1,64 @@
+"""What a decoder is asked for beside a Radiograph: the stored values of a frame, or a picture for the eye."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+MAX_SIDE = 8192
+
+
+class PictureFormat(StrEnum):
+    """The encodings of a picture."""
+
+    JPEG = "jpeg"
+    PNG = "png"
+
+    @property
+    def media_type(self) -> str:
+        return f"image/{self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class FrameWish:
+    """The frame's stored values, uncompressed, little endian, in Bits Allocated; colour by pixel."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureWish:
+    """The frame as it is to be seen, 8 bits grey (PS3.18 section 8.3.5).
+
+    `window`: (center, width, function) in place of the image's own, function of PS3.3 C.11.2.1.3. `source`: (left, top,
+    width, height) of the part to show, in pixels; a negative width or height mirrors it. `viewport`: (width, height)
+    that the picture is scaled to fit into, its proportions kept. `quality` of JPEG is 1 to 100.
+    """
+
+    format: PictureFormat = PictureFormat.JPEG
+    window: tuple[float, float, str] | None = None
+    source: tuple[int, int, int, int] | None = None
+    viewport: tuple[int, int] | None = None
+    quality: int = 90
+
+
+Wish = FrameWish | PictureWish
+
+
+def written(wish: Wish | None) -> bytes:
+    """`wish` for the way to the decoder; None is the Radiograph."""
+    if wish is None:
+        return b""
+    return json.dumps({"kind": type(wish).__name__, **asdict(wish)}).encode()
+
+
+def read(data: bytes) -> Wish | None:
+    """What `written` wrote."""
+    if not data:
+        return None
+    fields: dict[str, Any] = json.loads(data)
+    if fields.pop("kind") == FrameWish.__name__:
+        return FrameWish()
+    for name in ("window", "source", "viewport"):
+        fields[name] = tuple(fields[name]) if fields[name] is not None else None
+    return PictureWish(**fields | {"format": PictureFormat(fields["format"])})
