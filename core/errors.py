@@ -46,6 +46,10 @@ class UploadEmpty(InputRejected):
     code, status, title = "upload_empty", 400, "The upload is empty"
 
 
+class MediaTypeUnsupported(InputRejected):
+    code, status, title = "media_type_unsupported", 415, "The request's media type is not supported"
+
+
 class MultipartMalformed(InputRejected):
     code, status, title = "multipart_malformed", 400, "The multipart body is malformed or lacks its file part"
 
@@ -60,6 +64,14 @@ class UploadTooSlow(InputRejected):
 
 class TypeUnsupported(InputRejected):
     code, status, title = "type_unsupported", 415, "Not a DICOM, PNG or JPEG file"
+
+
+class AcceptMalformed(InputRejected):
+    code, status, title = "accept_malformed", 400, "A media type of the request cannot be read"
+
+
+class NotAcceptable(InputRejected):
+    code, status, title = "not_acceptable", 406, "None of the accepted media types can be given"
 
 
 class TypeMismatch(InputRejected):
@@ -100,6 +112,10 @@ class PixelsTooLarge(InputRejected):
 
 class PixelsInconsistent(InputRejected):
     code, title = "pixels_inconsistent", "The image's header is at odds with its pixel data"
+
+
+class StudyMismatch(InputRejected):
+    code, status, title = "study_mismatch", 409, "The instance is of another study than the request names"
 
 
 class BurnedInPhi(InputRejected):

@@ -73,6 +73,10 @@ class Settings(BaseSettings):
     archive_bytes: PositiveInt = 16 * 1024 * MEBIBYTE
     archive_ratio: PositiveInt = 200
 
+    # DICOMweb: what one STOW-RS request may hold; each of its parts is bounded as an upload is.
+    stow_bytes: PositiveInt = 4 * 1024 * MEBIBYTE
+    stow_parts: PositiveInt = 5000
+
     # Studies: judged together when no image came for so long.
     study_quiet: PositiveFloat = 60.0
 

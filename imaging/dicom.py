@@ -26,6 +26,7 @@ from imaging.walk import DeflatedSource, Elements, Encoding, FileSource, Source,
 PREAMBLE_BYTES = 128
 TRANSFER_SYNTAX_UID = 0x00020010
 SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID = 0x00080016, 0x00080018, 0x0020000D
+SERIES_INSTANCE_UID = 0x0020000E
 MODALITY, BODY_PART_EXAMINED = 0x00080060, 0x00180015
 SAMPLES_PER_PIXEL, PHOTOMETRIC_INTERPRETATION, PLANAR_CONFIGURATION = 0x00280002, 0x00280004, 0x00280006
 NUMBER_OF_FRAMES, ROWS, COLUMNS = 0x00280008, 0x00280010, 0x00280011
@@ -36,7 +37,7 @@ RESCALE_INTERCEPT, RESCALE_SLOPE = 0x00281052, 0x00281053
 
 WANTED = frozenset(
     {
-        SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, MODALITY, BODY_PART_EXAMINED,
+        SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, MODALITY, BODY_PART_EXAMINED,
         SAMPLES_PER_PIXEL, PHOTOMETRIC_INTERPRETATION, PLANAR_CONFIGURATION, NUMBER_OF_FRAMES, ROWS, COLUMNS,
         BITS_ALLOCATED, BITS_STORED, HIGH_BIT, PIXEL_REPRESENTATION, PIXEL_PADDING_VALUE, PIXEL_PADDING_LIMIT,
         BURNED_IN_ANNOTATION, WINDOW_CENTER, WINDOW_WIDTH, VOI_LUT_FUNCTION, RESCALE_INTERCEPT, RESCALE_SLOPE,
@@ -197,6 +198,7 @@ def _checked(elements: Elements, syntax: str, source: Source, *, limits: Limits,
         body_part=_word(values.get(BODY_PART_EXAMINED)), sop_instance_uid=_uid(values.get(SOP_INSTANCE_UID)),
         study_instance_uid=_uid(values.get(STUDY_INSTANCE_UID)), sop_class_uid=_uid(values.get(SOP_CLASS_UID)),
         burned_in=(text(values.get(BURNED_IN_ANNOTATION)) or "").upper() == "YES",
+        series_instance_uid=_uid(values.get(SERIES_INSTANCE_UID)),
     )  # fmt: skip
     return DicomImage(
         header=header, transfer_syntax=syntax, elements=elements, rows=rows, columns=columns, samples=samples,

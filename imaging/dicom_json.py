@@ -33,7 +33,8 @@ SEARCHED = (
     "NumberOfFrames", "Rows", "Columns", "PixelSpacing", "ImagerPixelSpacing", "BitsAllocated", "BitsStored",
     "HighBit", "PixelRepresentation", "BurnedInAnnotation", "WindowCenter", "WindowWidth", "LossyImageCompression",
     "PatientIdentityRemoved", "DeidentificationMethod", "PerformedProcedureStepStartDate",
-    "PerformedProcedureStepStartTime",
+    "PerformedProcedureStepStartTime", "IssuerOfPatientID", "RescaleIntercept", "RescaleSlope", "RescaleType",
+    "VOILUTFunction",
 )  # fmt: skip
 
 
