@@ -85,6 +85,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _close(backends: Backends) -> None:
     backends.finished.stop()
     backends.broker.close()
+    backends.decoders.close()
     backends.database.dispose()
 
 

@@ -18,6 +18,8 @@ from core.queue import hint_inference, make_celery
 from core.sealing import InstallationKey
 from core.settings import Settings
 from db.session import Database, make_database
+from imaging.header import Limits
+from imaging.sandbox import DecoderPool
 from storage.s3 import make_store
 from storage.store import DirectStore
 
@@ -81,6 +83,7 @@ class Backends:
     broker: Broker
     finished: FinishedJobs
     limiters: Limiters
+    decoders: DecoderPool
     identity: InstallationKey | None = None
 
     @property
@@ -100,7 +103,18 @@ def make_backends(settings: Settings) -> Backends:
         broker=Broker(make_celery(settings)),
         finished=FinishedJobs(settings.database_url.get_secret_value()),
         limiters=Limiters(),
+        decoders=_make_decoders(settings),
         identity=InstallationKey.of(settings) if settings.identity_key is not None else None,
+    )
+
+
+def _make_decoders(settings: Settings) -> DecoderPool:
+    """For viewers that want pixels; a process is started when the first asks."""
+    return DecoderPool(
+        size=settings.decoders,
+        memory_bytes=settings.decode_memory,
+        timeout_s=settings.decode_timeout,
+        limits=Limits.of(settings),
     )
 
 

@@ -53,13 +53,9 @@ def metadata(header: StoredHeader, *, bulk_uri: Callable[[str], str]) -> Json:
     """All attributes; the pixel data, and binary values above 1 kB, as the URI of their path (`bulk_value`'s)."""
     made = _of(header.elements, bulk=bulk_uri)
     made["00080005"] = UTF_8
-    made[PIXEL_DATA] = {"vr": header.pixel_vr, "BulkDataURI": bulk_uri(PIXEL_DATA)}
+    if header.has_pixels:
+        made[PIXEL_DATA] = {"vr": header.pixel_vr, "BulkDataURI": bulk_uri(PIXEL_DATA)}
     return made
-
-
-def plain_metadata(elements: Dataset, *, bulk_uri: Callable[[str], str]) -> Json:
-    """As `metadata`, of an instance that is in memory as a whole."""
-    return _of(elements, bulk=bulk_uri) | {"00080005": UTF_8}
 
 
 def _of(elements: Dataset, *, bulk: Callable[[str], str] | None, path: str = "", depth: int = 0) -> Json:

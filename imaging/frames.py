@@ -9,7 +9,6 @@ import io
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from core.errors import DecodeFailed, DicomInvalid, LucencyError
 from imaging import syntaxes
@@ -18,8 +17,9 @@ from imaging.decode import frame_bytes, luminance
 from imaging.dicom import DicomImage, scan_dicom
 from imaging.greyscale import grey_levels, stored_values, window
 from imaging.header import Limits
+from imaging.picture import encoded, fit
 from imaging.resize import target_size
-from imaging.wish import MAX_SIDE, FrameWish, PictureFormat, PictureWish, Wish
+from imaging.wish import MAX_SIDE, FrameWish, PictureWish, Wish
 
 
 def answer(data: bytes, wish: Wish, *, limits: Limits) -> tuple[dict[str, object], bytes]:
@@ -61,24 +61,13 @@ def _in_container(image: DicomImage, decoded: Decoded) -> NDArray[np.generic]:
 
 def picture(image: DicomImage, data: bytes, wish: PictureWish, limits: Limits) -> bytes:
     """An encoded 8-bit picture."""
-    pixels = _grey(image, data, wish, limits)
-    made = Image.fromarray(pixels)
-    if wish.source is not None:
-        made = _part(made, wish.source)
-    if wish.viewport is not None:
-        made = _fitted(made, wish.viewport)
-    buffer = io.BytesIO()
-    if wish.format is PictureFormat.PNG:
-        made.save(buffer, "PNG", compress_level=4)
-    else:
-        made.save(buffer, "JPEG", quality=wish.quality)
-    return buffer.getvalue()
+    return encoded(_grey(image, data, wish, limits), wish)
 
 
 def _grey(image: DicomImage, data: bytes, wish: PictureWish, limits: Limits) -> NDArray[np.uint8]:
     longest = MAX_SIDE
     if wish.viewport is not None and wish.source is None:
-        longest = max(_fit((image.columns, image.rows), wish.viewport))
+        longest = max(fit((image.columns, image.rows), wish.viewport))
     size = target_size(image.rows, image.columns, longest)
     if wish.source is not None:
         size = image.rows, image.columns
@@ -92,25 +81,3 @@ def _grey(image: DicomImage, data: bytes, wish: PictureWish, limits: Limits) -> 
             raise DicomInvalid("The window is none")
     values = stored_values(image, decoded.values, overshoots=decoded.overshoots)
     return np.ascontiguousarray(grey_levels(image, values, size, voi=levels))
-
-
-def _fit(size: tuple[int, int], viewport: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) within `viewport` of the same proportions as `size`."""
-    scale = min(viewport[0] / size[0], viewport[1] / size[1])
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-def _fitted(picture: Image.Image, viewport: tuple[int, int]) -> Image.Image:
-    size = _fit(picture.size, viewport)
-    return picture if size == picture.size else picture.resize(size, Image.Resampling.BILINEAR)
-
-
-def _part(picture: Image.Image, source: tuple[int, int, int, int]) -> Image.Image:
-    left, top, width, height = source
-    right, bottom = min(left + abs(width), picture.width), min(top + abs(height), picture.height)
-    if not (0 <= left < right and 0 <= top < bottom):
-        raise DicomInvalid("The part asked for lies outside of the image")
-    part = picture.crop((left, top, right, bottom))
-    if width < 0:
-        part = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return part.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if height < 0 else part

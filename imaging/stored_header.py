@@ -10,6 +10,8 @@ import io
 from dataclasses import dataclass
 from typing import BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom import config, dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset
@@ -39,6 +41,7 @@ class StoredHeader:
     meta: FileMetaDataset
     transfer_syntax: str
     pixel_vr: str
+    has_pixels: bool = True
 
 
 def read_header(file: BinaryIO, *, limits: Limits) -> StoredHeader:
@@ -63,6 +66,15 @@ def read_header(file: BinaryIO, *, limits: Limits) -> StoredHeader:
         bytelength=length - (8 if encoding.implicit else 12),
     )  # fmt: skip
     return StoredHeader(elements, meta, syntax, (found.pixel_vr or b"OW").decode())
+
+
+def own_header(content: bytes) -> StoredHeader:
+    """The header of a file of our own, in memory as a whole, which may have no pixel data."""
+    found = dcmread(io.BytesIO(content))
+    vr = found["PixelData"].VR if "PixelData" in found else ""
+    if vr:
+        del found.PixelData
+    return StoredHeader(found, found.file_meta, found.file_meta.TransferSyntaxUID, vr, has_pixels=bool(vr))
 
 
 def _source(file: BinaryIO, syntax: str, size: int, limits: Limits) -> Source:
@@ -111,6 +123,22 @@ def bulk_value(header: StoredHeader, path: str) -> bytes:
     if not isinstance(found, bytes):
         raise DicomInvalid("The element is no bulk data")
     return found
+
+
+def pixel_value(content: bytes) -> bytes:
+    """The native pixel data of a file of our own, in memory as a whole. Raises DicomInvalid where it has none."""
+    found = dcmread(io.BytesIO(content))
+    if "PixelData" not in found:
+        raise DicomInvalid("The instance has no pixel data")
+    return bytes(found.PixelData)
+
+
+def colour_pixels(content: bytes) -> NDArray[np.uint8]:
+    """(h, w, 3) RGB of a Secondary Capture of our own. Raises DicomInvalid where the file has no pixel data."""
+    found = dcmread(io.BytesIO(content), stop_before_pixels=True)
+    values = np.frombuffer(pixel_value(content), np.uint8)
+    rows, columns = int(found.Rows), int(found.Columns)
+    return values[: rows * columns * 3].reshape(rows, columns, 3)
 
 
 def _is_hexadecimal(text: str) -> bool:

@@ -87,8 +87,12 @@ def _nameable() -> Any:
     )
 
 
-def of_study(session: Session, *, site_id: UUID, study_id: UUID) -> Iterator[StoredInstance]:
-    """The instances of one Study, oldest first; read from the database in batches."""
+def of_study(
+    session: Session, *, site_id: UUID, study_id: UUID, only: Collection[str] | None = None, bare: bool = False
+) -> Iterator[StoredInstance]:
+    """The instances of one Study, oldest first; read from the database in batches. `only` are the SOP Instance UIDs to
+    look at; `bare` leaves the attributes out.
+    """
     after: UUID | None = None
     while True:
         query = (
@@ -96,17 +100,19 @@ def of_study(session: Session, *, site_id: UUID, study_id: UUID) -> Iterator[Sto
             .join(Study, Study.id == Image.study_id)
             .where(Image.site_id == site_id, Image.study_id == study_id, _nameable())
         )
+        if only is not None:
+            query = query.where(Image.sop_instance_uid.in_(only))
         if after is not None:
             query = query.where(Image.id > after)
         rows = session.execute(query.order_by(Image.id).limit(IMAGES_AT_ONCE)).all()
-        yield from _instances(session, [(image, uid) for image, uid in rows])
+        yield from _instances(session, [(image, uid) for image, uid in rows], bare=bare)
         if len(rows) < IMAGES_AT_ONCE:
             return
         after = rows[-1][0].id
         session.expunge_all()
 
 
-def _instances(session: Session, rows: Sequence[tuple[Image, str]]) -> Iterator[StoredInstance]:
+def _instances(session: Session, rows: Sequence[tuple[Image, str]], *, bare: bool) -> Iterator[StoredInstance]:
     judged: dict[UUID, list[UUID]] = {}
     done = select(Job.image_id, Job.id).where(
         Job.image_id.in_([image.id for image, _uid in rows]), Job.state == JobState.SUCCEEDED.value
@@ -123,7 +129,7 @@ def _instances(session: Session, rows: Sequence[tuple[Image, str]]) -> Iterator[
             sop_instance_uid=image.sop_instance_uid or "",
             sop_class_uid=image.sop_class_uid or "",
             transfer_syntax=image.transfer_syntax or "",
-            attributes=image.attributes or {},
+            attributes={} if bare else image.attributes or {},
             jobs=tuple(judged.get(image.id, ())),
         )
 
