@@ -53,9 +53,7 @@ class Query:
         return next((key.values for key in self.keys if key.path == (tag,)), ())
 
 
-def read_query(
-    level: Level, parameters: Iterable[tuple[str, str]], path: dict[str, str], names: Names
-) -> Query:
+def read_query(level: Level, parameters: Iterable[tuple[str, str]], path: dict[str, str], names: Names) -> Query:
     """`path` are the UIDs in the URL, by tag. Raises RequestInvalid for what the standard does not know."""
     keys = [Key((tag,), "UI", names.meant(uid)) for tag, uid in path.items()]
     fields: set[str] | None = set()

@@ -17,7 +17,15 @@ from api.dicomweb.related import SLICE_BYTES, Part, RelatedReader, boundary_of
 from api.intake import HOP_BYTES, Upload
 from api.spool import Spool
 from api.submission import Submission
-from core.errors import DicomInvalid, LucencyError, StudyMismatch, Unavailable, UploadEmpty, UploadTooLarge, UploadTooSlow
+from core.errors import (
+    DicomInvalid,
+    LucencyError,
+    StudyMismatch,
+    Unavailable,
+    UploadEmpty,
+    UploadTooLarge,
+    UploadTooSlow,
+)
 from core.logs import logger
 from core.settings import Settings
 from db.repositories import images
@@ -44,7 +52,7 @@ class _Body:
 
 
 class Storing:
-    """One request's instances on their way in; `study` is the Study Instance UID that the URL names, original or stored.
+    """One request's instances on their way in; `study` is the Study Instance UID in the URL, original or stored.
 
     What is broken in the middle of the body ends it: what was stored before stays stored, and is told of.
     """

@@ -22,6 +22,7 @@ class StoredInstance:
     """One Image that DICOM can name. `jobs` are those of its Jobs that have a result, oldest first."""
 
     image_id: UUID
+    study_id: UUID
     sha256: str
     size_bytes: int
     study_instance_uid: str
@@ -105,14 +106,16 @@ def of_study(
         if after is not None:
             query = query.where(Image.id > after)
         rows = session.execute(query.order_by(Image.id).limit(IMAGES_AT_ONCE)).all()
-        yield from _instances(session, [(image, uid) for image, uid in rows], bare=bare)
+        yield from _instances(session, [(image, uid) for image, uid in rows], study_id=study_id, bare=bare)
         if len(rows) < IMAGES_AT_ONCE:
             return
         after = rows[-1][0].id
         session.expunge_all()
 
 
-def _instances(session: Session, rows: Sequence[tuple[Image, str]], *, bare: bool) -> Iterator[StoredInstance]:
+def _instances(
+    session: Session, rows: Sequence[tuple[Image, str]], *, study_id: UUID, bare: bool
+) -> Iterator[StoredInstance]:
     judged: dict[UUID, list[UUID]] = {}
     done = select(Job.image_id, Job.id).where(
         Job.image_id.in_([image.id for image, _uid in rows]), Job.state == JobState.SUCCEEDED.value
@@ -122,6 +125,7 @@ def _instances(session: Session, rows: Sequence[tuple[Image, str]], *, bare: boo
     for image, study_uid in rows:
         yield StoredInstance(
             image_id=image.id,
+            study_id=study_id,
             sha256=image.sha256,
             size_bytes=image.size_bytes,
             study_instance_uid=study_uid,

@@ -1,0 +1,11 @@
+"""/dicom-web: STOW-RS, QIDO-RS and WADO-RS (PS3.18 chapter 10)."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.routes import dicomweb_retrieve, dicomweb_search, dicomweb_store
+
+router = APIRouter()
+for _part in (dicomweb_store, dicomweb_search, dicomweb_retrieve):
+    router.include_router(_part.router)
