@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import UUID
 
 from api.backends import Backends
@@ -16,6 +16,8 @@ from db.repositories import audit, identities, images, policies
 from db.repositories.sites import Principal
 from db.session import Session
 from db.tables import Image
+from imaging.dicom_json import search_attributes
+from imaging.first_bytes import header_of
 from imaging.header import Header, Limits
 from imaging.stored import Stored
 from imaging.storing import Scanned, scan, to_store
@@ -44,6 +46,7 @@ class Content:
         self._scanned: Scanned | None = None
         self._handling = Handling(None, quarantined=False, known=None)
         self._stored: Stored | None = None
+        self._attributes: dict[str, Any] | None = None
 
     @property
     def received_sha256(self) -> str:
@@ -110,6 +113,7 @@ class Content:
             received_sha256=self.received_sha256,
             size_bytes=stored.size,
             quarantined=self._handling.quarantined,
+            attributes=self._attributes,
             **fields_of(stored.header),
         )
         if stored.identity is not None and self._handling.key is not None:
@@ -168,11 +172,23 @@ class Content:
         try:
             with self._spool.reading() as file:
                 self._stored = to_store(file, self._scanned, key=self._handling.key, limits=self._limits, folder=folder)
+                if self._stored.header.media_kind is MediaKind.DICOM:
+                    self._attributes = self._searched(file, self._stored)
         except OSError as error:
             if error.errno in FULL:
                 raise DiskFull from error
             raise
         return self._stored
+
+    def _searched(self, file: BinaryIO, stored: Stored) -> dict[str, Any]:
+        """What DICOMweb searches answer of the instance, as it is stored."""
+        reader = stored.reading(file)
+
+        def first(size: int) -> bytes:
+            reader.seek(0)
+            return reader.read(size)
+
+        return search_attributes(header_of(first, size=stored.size, limits=self._limits))
 
     def _restore(self) -> None:
         """Put again what is missing. A later release may make other bytes of the file: then the worker will say so."""

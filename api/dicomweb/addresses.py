@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from fastapi import Request
 
 from api.backends import Backends
 from core.errors import IdentityKeyMissing, NotFound, RequestInvalid
 from core.sealing import SiteKey
+from core.settings import Settings
 from db.repositories import policies
 from db.repositories.sites import Principal
 from db.session import Session
@@ -50,8 +52,8 @@ class Names:
 class Urls:
     """Absolute URLs below the service's root, as the client reached it."""
 
-    def __init__(self, request: Request) -> None:
-        self._root = str(request.base_url).rstrip("/") + PREFIX
+    def __init__(self, request: Request, settings: Settings) -> None:
+        self._root = f"{_origin(request, settings)}{PREFIX}"
 
     def study(self, study: str) -> str:
         return f"{self._root}/studies/{study}"
@@ -61,6 +63,23 @@ class Urls:
 
     def instance(self, study: str, series: str, instance: str) -> str:
         return f"{self.series(study, series)}/instances/{instance}"
+
+
+def _origin(request: Request, settings: Settings) -> str:
+    """Scheme and authority of the request.
+
+    dicomweb-client leaves the port out of its Host field: where what is left is our own address, or that of the setting
+    `api_url`, the port is put back.
+    """
+    base = request.base_url
+    if base.port is None:
+        known = urlsplit(settings.api_url)
+        server = request.scope.get("server") or ("", None)
+        if base.hostname == server[0] and server[1] not in (None, 80, 443):
+            return f"{base.scheme}://{base.netloc}:{server[1]}"
+        if base.hostname == known.hostname and base.scheme == known.scheme:
+            return f"{known.scheme}://{known.netloc}"
+    return f"{base.scheme}://{base.netloc}"
 
 
 def not_found() -> NotFound:

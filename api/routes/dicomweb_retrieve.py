@@ -68,15 +68,25 @@ async def retrieval(request: Request, caller: CallerOf) -> Retrieval:
                 actor=principal.actor,
                 action=AuditAction.IMAGE_RETRIEVED,
                 subject=found[0].subject if alone else f"study {found[0].stored.study_id}",
-                detail={"instances": len(found), "as": request.scope["route"].path.rsplit("}", 1)[-1].strip("/")},
+                detail={"instances": len(found), "as": _resource(request)},
             )
             return found, Bodies(caller.backends, principal)
 
     found, bodies = await anyio.to_thread.run_sync(look)
-    return Retrieval(found, wanted, bodies, Urls(request), "instance" in uids)
+    return Retrieval(found, wanted, bodies, Urls(request, caller.backends.settings), "instance" in uids)
 
 
 LEVELS = ("study", "series", "instance")
+
+
+def _resource(request: Request) -> str:
+    """What of the instances is asked for, from the route's template: `frames`, `frames/rendered`, empty for files."""
+    words = request.scope["route"].path.removeprefix(PREFIX).strip("/").split("/")
+    return "/".join(
+        word for word in words if not word.startswith("{") and word not in ("studies", "series", "instances")
+    )
+
+
 RetrievalOf = Annotated[Retrieval, Depends(retrieval)]
 
 

@@ -83,7 +83,7 @@ def _search(request: Request, caller: Caller, level: Level, path: dict[str, str]
     with caller.session(Scope.READ) as (session, principal):
         names = Names.of(session, principal, caller.backends)
         query = read_query(level, parameters.multi_items(), path, names)
-        found = search(session, site_id=principal.site_id, query=query, urls=Urls(request))
+        found = search(session, site_id=principal.site_id, query=query, urls=Urls(request, caller.backends.settings))
     response = JSONResponse(found.items, media_type=media_type, headers={"Cache-Control": "no-store"})
     for warning, holds in ((MORE, found.more), (LITERAL, query.fuzzy)):
         if holds:

@@ -48,7 +48,7 @@ async def _store(request: Request, caller: Caller, study: str | None) -> Respons
     principal, names = await anyio.to_thread.run_sync(_submitter, caller)
     outcomes = await Storing(caller.backends, principal, names, study=study).run(request)
     return JSONResponse(
-        receipt(outcomes, Urls(request)),
+        receipt(outcomes, Urls(request, caller.backends.settings)),
         status_code=status_of(outcomes),
         media_type=media_type,
         headers={"Cache-Control": "no-store"},

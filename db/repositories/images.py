@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -34,6 +35,7 @@ def add(  # noqa: PLR0913 — one keyword a column
     study_instance_uid: str | None = None,
     received_sha256: str | None = None,
     quarantined: bool = False,
+    attributes: dict[str, Any] | None = None,
 ) -> Image:
     """The Site's Image of this content, made where it is new; its Study too.
 
@@ -61,6 +63,7 @@ def add(  # noqa: PLR0913 — one keyword a column
             series_instance_uid=series_instance_uid,
             received_sha256=received_sha256,
             quarantined=quarantined,
+            attributes=attributes,
         )
         .on_conflict_do_nothing()
         .returning(Image)
@@ -91,6 +94,13 @@ def get(session: Session, *, site_id: UUID, image_id: UUID) -> Image:
     if image is None or image.site_id != site_id:
         raise NotFound
     return image
+
+
+def with_study(session: Session, *, site_id: UUID, image_id: UUID) -> tuple[Image, str | None]:
+    """The Image and its Study Instance UID. Raises NotFound, also for another Site's."""
+    image = get(session, site_id=site_id, image_id=image_id)
+    study = session.get(Study, image.study_id) if image.study_id is not None else None
+    return image, study.study_instance_uid if study is not None else None
 
 
 def is_known(session: Session, *, site_id: UUID, sha256: str) -> bool:
