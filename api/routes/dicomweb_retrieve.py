@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Request, Response
@@ -25,6 +25,8 @@ from imaging.dicom_json import metadata
 
 router = APIRouter(prefix=PREFIX, tags=["dicomweb"])
 
+LEVELS = ("study", "series", "instance")
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 STUDY = "/studies/{study}"
 SERIES = STUDY + "/series/{series}"
 INSTANCE = SERIES + "/instances/{instance}"
@@ -37,6 +39,16 @@ PICTURE: dict[str, Any] = {
     "response_class": Response,
     "responses": {200: {"content": {"image/jpeg": {}, "image/png": {}, "multipart/related": {}}}},
 }
+
+
+def resource(path: str, **kind: Any) -> Callable[[Handler], Handler]:
+    """`router.get`. `retrieval` reads the UIDs in the path, for every route alike: the document must name them."""
+    declared = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1, "maxLength": 64}}
+        for name in (*LEVELS, "frames")
+        if f"{{{name}}}" in path
+    ]
+    return router.get(path, openapi_extra={"parameters": declared}, **kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +88,6 @@ async def retrieval(request: Request, caller: CallerOf) -> Retrieval:
     return Retrieval(found, wanted, bodies, Urls(request, caller.backends.settings), "instance" in uids)
 
 
-LEVELS = ("study", "series", "instance")
-
-
 def _resource(request: Request) -> str:
     """What of the instances is asked for, from the route's template: `frames`, `frames/rendered`, empty for files."""
     words = request.scope["route"].path.removeprefix(PREFIX).strip("/").split("/")
@@ -90,9 +99,9 @@ def _resource(request: Request) -> str:
 RetrievalOf = Annotated[Retrieval, Depends(retrieval)]
 
 
-@router.get(STUDY, **RELATED)
-@router.get(SERIES, **RELATED)
-@router.get(INSTANCE, **RELATED)
+@resource(STUDY, **RELATED)
+@resource(SERIES, **RELATED)
+@resource(INSTANCE, **RELATED)
 async def files(retrieval: RetrievalOf) -> Response:
     """The instances as DICOM files: in Explicit VR Little Endian, or as stored with `transfer-syntax=*`."""
     forms = [
@@ -107,9 +116,9 @@ async def files(retrieval: RetrievalOf) -> Response:
     return await _in_parts(retrieval, parts(), forms[0])
 
 
-@router.get(STUDY + "/metadata", **JSON)
-@router.get(SERIES + "/metadata", **JSON)
-@router.get(INSTANCE + "/metadata", **JSON)
+@resource(STUDY + "/metadata", **JSON)
+@resource(SERIES + "/metadata", **JSON)
+@resource(INSTANCE + "/metadata", **JSON)
 async def attributes(retrieval: RetrievalOf) -> Response:
     """All attributes as DICOM JSON; pixel data and large binary values as BulkDataURI."""
     media_type = json_type(retrieval.accepted)
@@ -126,7 +135,7 @@ def _bulk_uri(url: str) -> Callable[[str], str]:
     return lambda path: f"{url}/bulkdata/{path}"
 
 
-@router.get(INSTANCE + "/bulkdata/{path:path}", **RELATED)
+@resource(INSTANCE + "/bulkdata/{path:path}", **RELATED)
 async def bulk_data(retrieval: RetrievalOf, path: str) -> Response:
     """One binary value, by the path that the metadata names."""
     instance = retrieval.instances[0]
@@ -142,10 +151,10 @@ async def bulk_data(retrieval: RetrievalOf, path: str) -> Response:
     return await _one(retrieval, BodyPart(form.media_type, location, content()), form)
 
 
-@router.get(INSTANCE + "/frames/{frames}", **RELATED)
-async def frame_list(retrieval: RetrievalOf, frames: str) -> Response:
+@resource(INSTANCE + "/frames/{frames}", **RELATED)
+async def frame_list(request: Request, retrieval: RetrievalOf) -> Response:
     """The frame: `1`, for radiographs have one; its stored values, or the codestream as it is stored."""
-    instance = _pictured(retrieval, frames)
+    instance = _pictured(request, retrieval)
     form = frame_form(instance.transfer_syntax, retrieval.accepted)
     location = f"{retrieval.url(instance)}/frames/1"
     return await _one(retrieval, BodyPart(_type_of(form), location, retrieval.bodies.frame(instance, form)), form)
@@ -155,8 +164,9 @@ def _type_of(form: Form) -> str:
     return form.content_type if form.transfer_syntax != syntaxes.EXPLICIT else form.media_type
 
 
-def _pictured(retrieval: Retrieval, frames: str | None) -> Instance:
+def _pictured(request: Request, retrieval: Retrieval) -> Instance:
     """The one instance, which must have pixels. Raises NotFound."""
+    frames = request.path_params.get("frames")
     if frames is not None and set(frames.split(",")) != {"1"}:
         raise NotFound("A radiograph has one frame: 1.")
     instance = retrieval.instances[0]
@@ -165,21 +175,21 @@ def _pictured(retrieval: Retrieval, frames: str | None) -> Instance:
     return instance
 
 
-@router.get(INSTANCE + "/rendered", **PICTURE)
-@router.get(INSTANCE + "/frames/{frames}/rendered", **PICTURE)
-async def rendered(request: Request, retrieval: RetrievalOf, frames: str | None = None) -> Response:
+@resource(INSTANCE + "/rendered", **PICTURE)
+@resource(INSTANCE + "/frames/{frames}/rendered", **PICTURE)
+async def rendered(request: Request, retrieval: RetrievalOf) -> Response:
     """The image for the eye, windowed: JPEG or PNG."""
-    return await _picture(request, retrieval, _pictured(retrieval, frames), thumbnail=False)
+    return await _picture(request, retrieval, _pictured(request, retrieval), thumbnail=False)
 
 
-@router.get(STUDY + "/thumbnail", **PICTURE)
-@router.get(SERIES + "/thumbnail", **PICTURE)
-@router.get(INSTANCE + "/thumbnail", **PICTURE)
-@router.get(INSTANCE + "/frames/{frames}/thumbnail", **PICTURE)
-async def thumbnail(request: Request, retrieval: RetrievalOf, frames: str | None = None) -> Response:
+@resource(STUDY + "/thumbnail", **PICTURE)
+@resource(SERIES + "/thumbnail", **PICTURE)
+@resource(INSTANCE + "/thumbnail", **PICTURE)
+@resource(INSTANCE + "/frames/{frames}/thumbnail", **PICTURE)
+async def thumbnail(request: Request, retrieval: RetrievalOf) -> Response:
     """A small picture of the instance, or of the first image of the study or series."""
     if retrieval.alone:
-        return await _picture(request, retrieval, _pictured(retrieval, frames), thumbnail=True)
+        return await _picture(request, retrieval, _pictured(request, retrieval), thumbnail=True)
     seen = [
         instance
         for instance in retrieval.instances
@@ -190,8 +200,8 @@ async def thumbnail(request: Request, retrieval: RetrievalOf, frames: str | None
     return await _picture(request, retrieval, seen[0], thumbnail=True)
 
 
-@router.get(STUDY + "/rendered", **PICTURE)
-@router.get(SERIES + "/rendered", **PICTURE)
+@resource(STUDY + "/rendered", **PICTURE)
+@resource(SERIES + "/rendered", **PICTURE)
 async def all_rendered(request: Request, retrieval: RetrievalOf) -> Response:
     """Every image for the eye, in parts."""
     form = picture_format(retrieval.accepted)

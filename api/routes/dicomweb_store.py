@@ -23,21 +23,18 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     202: {"description": "Stored, de-identified: each with Warning Reason B000", "content": {DICOM_JSON: {}}},
     409: {"description": "No instance could be stored", "content": {DICOM_JSON: {}}},
 }
-BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {'multipart/related; type="application/dicom"': {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
 
 
-@router.post("/studies", status_code=202, responses=ANSWERS, response_class=Response, openapi_extra=BODY)
+@router.post("/studies", status_code=202, responses=ANSWERS, response_class=Response)
 async def store(request: Request, caller: CallerOf) -> Response:
-    """Store DICOM instances of any studies: one part each, as `application/dicom`. Each becomes a Job."""
+    """Store DICOM instances of any studies; each becomes a Job.
+
+    The body is `multipart/related; type="application/dicom"`, an instance each part.
+    """
     return await _store(request, caller, None)
 
 
-@router.post("/studies/{study}", status_code=202, responses=ANSWERS, response_class=Response, openapi_extra=BODY)
+@router.post("/studies/{study}", status_code=202, responses=ANSWERS, response_class=Response)
 async def store_in_study(request: Request, caller: CallerOf, study: str) -> Response:
     """Store DICOM instances of this study; those of others fail."""
     return await _store(request, caller, require_uid(study))
