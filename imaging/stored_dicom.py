@@ -65,7 +65,7 @@ def stored_dicom(
     walk.run()
     tree = Deidentifier(walk.tree, encoding, key).run()
     data_set = written(tree, encoding, _written_vr)
-    meta = _meta(tree, image.transfer_syntax)
+    meta = file_meta(tree, image.transfer_syntax)
     made: BinaryIO | None = None
     pieces: tuple[Piece, ...]
     if deflated:
@@ -118,7 +118,7 @@ def _header(image: DicomImage, tree: Tree) -> Header:
     )
 
 
-def _meta(tree: Tree, syntax: str) -> bytes:
+def file_meta(tree: Tree, syntax: str) -> bytes:
     """An empty preamble and new file meta information (E.1.1: nothing of the old may stay)."""
     values = {
         0x00020001: (b"OB", b"\0\1"),

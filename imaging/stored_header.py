@@ -1,7 +1,6 @@
 """The header of a stored DICOM file, whole: for metadata, for bulk data, and to write it in another transfer syntax.
 
-What is read here was checked by the pre-scan and written by the intake; its bounds are kept all the same: our own walk
-finds the pixel data first, and pydicom is given no byte beyond it.
+What is read here was checked by the pre-scan and written by the intake; it is read by the same bounded walk.
 """
 
 from __future__ import annotations
@@ -12,75 +11,84 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import config, dcmread
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_file_meta_info
-from pydicom.sequence import Sequence
-from pydicom.tag import Tag
 
 from core.errors import DicomInvalid, DicomTruncated
 from imaging import syntaxes
 from imaging.dicom import transfer_syntax_of
+from imaging.dictionary import vrs
 from imaging.header import Limits
-from imaging.walk import DeflatedSource, Encoding, FileSource, Source, Walk
+from imaging.stored_dicom import file_meta
+from imaging.tree import Tree, TreeWalk, element_head, written
+from imaging.walk import DeflatedSource, Encoding, FileSource, Source, Value
 
 PREFIX_BYTES = 132
+SAMPLES_PER_PIXEL, PHOTOMETRIC_INTERPRETATION, PLANAR_CONFIGURATION = 0x00280002, 0x00280004, 0x00280006
+ROWS, COLUMNS, BITS_ALLOCATED, LUT_DATA = 0x00280010, 0x00280011, 0x00280100, 0x00283006
 PIXEL_DATA = 0x7FE00010
-WANTED: frozenset[int] = frozenset()
-
-# A value longer than its VR allows is shown as it is; there is nobody to warn.
-config.settings.reading_validation_mode = config.IGNORE
+EXPLICIT_LITTLE = Encoding(implicit=False, big_endian=False)
+# How many bytes of a value are one number, where they are more than one.
+NUMBER_BYTES = {
+    **dict.fromkeys((b"US", b"SS", b"OW", b"AT"), 2),
+    **dict.fromkeys((b"UL", b"SL", b"FL", b"OL", b"OF"), 4),
+    **dict.fromkeys((b"FD", b"OD", b"SV", b"UV", b"OV"), 8),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class StoredHeader:
-    """All elements before the pixel data; `pixel_vr` is the one that the pixel data has or, implicit, would have."""
+    """All elements before the pixel data, as Explicit VR Little Endian has them.
 
-    elements: Dataset
-    meta: FileMetaDataset
+    `pixel_vr`: of the pixel data, empty where there is none. `pixel_range`: its start and length in the data set; None
+    where it is encapsulated or absent.
+    """
+
+    tree: Tree
     transfer_syntax: str
     pixel_vr: str
-    has_pixels: bool = True
+    pixel_range: tuple[int, int] | None
 
 
-def read_header(file: BinaryIO, *, limits: Limits) -> StoredHeader:
-    """The header of the seekable `file`, which may end anywhere after it. Raises DicomTruncated where it ends before,
-    DicomInvalid, DecompressedTooLarge.
+def read_header(file: BinaryIO, *, limits: Limits, pixels: bool = True) -> StoredHeader:
+    """The header of the seekable `file`, which may end anywhere after it; without `pixels` it may have no pixel data.
+
+    Raises DicomTruncated where it ends before, DicomInvalid, DecompressedTooLarge.
     """
     size = file.seek(0, io.SEEK_END)
     file.seek(PREFIX_BYTES)
     syntax = transfer_syntax_of(file, size=size, limits=limits)
-    start = file.tell()
     encoding = Encoding(implicit=syntax == syntaxes.IMPLICIT, big_endian=syntax == syntaxes.BIG_ENDIAN)
-    found = Walk(_source(file, syntax, size, limits), encoding, wanted=WANTED, limits=limits).run()
-    if found.pixel_position is None:
-        raise DicomTruncated
-    file.seek(0)
-    meta = dcmread(io.BytesIO(file.read(start)), stop_before_pixels=True).file_meta
-    file.seek(start)
-    length = found.pixel_position - (0 if syntax == syntaxes.DEFLATED else start)
-    raw = _source(file, syntax, size, limits).read(length)
-    elements = read_dataset(
-        io.BytesIO(raw), is_implicit_VR=encoding.implicit, is_little_endian=not encoding.big_endian,
-        bytelength=length - (8 if encoding.implicit else 12),
-    )  # fmt: skip
-    return StoredHeader(elements, meta, syntax, (found.pixel_vr or b"OW").decode())
-
-
-def own_header(content: bytes) -> StoredHeader:
-    """The header of a file of our own, in memory as a whole, which may have no pixel data."""
-    found = dcmread(io.BytesIO(content))
-    vr = found["PixelData"].VR if "PixelData" in found else ""
-    if vr:
-        del found.PixelData
-    return StoredHeader(found, found.file_meta, found.file_meta.TransferSyntaxUID, vr, has_pixels=bool(vr))
-
-
-def _source(file: BinaryIO, syntax: str, size: int, limits: Limits) -> Source:
+    source: Source = FileSource(file, size=size)
     if syntax == syntaxes.DEFLATED:
-        return DeflatedSource(file, limit=limits.inflated_bytes)
-    return FileSource(file, size=size)
+        source = DeflatedSource(file, limit=limits.inflated_bytes)
+    walk = TreeWalk(source, encoding, wants=lambda tag: tag & 0xFFFF != 0, limits=limits)
+    found = walk.run()
+    if found.pixel_position is None and pixels:
+        raise DicomTruncated
+    vr = "" if found.pixel_position is None else (found.pixel_vr or b"OW").decode()
+    where = None
+    if found.pixel_position is not None and found.pixel_length is not None:
+        where = found.pixel_position, found.pixel_length
+    return StoredHeader(_explicit(walk.tree, encoding), syntax, vr, where)
+
+
+def _explicit(tree: Tree, encoding: Encoding) -> Tree:
+    """The same elements with their value representations, numbers little endian."""
+    made: Tree = {}
+    for tag, node in tree.items():
+        if isinstance(node, list):
+            made[tag] = [_explicit(item, encoding) for item in node]
+            continue
+        vr = node.vr or _dictionary_vr(tag)
+        data = node.data
+        if encoding.big_endian and (width := NUMBER_BYTES.get(vr)) is not None and len(data) % width == 0:
+            data = np.frombuffer(data, f">u{width}").astype(f"<u{width}").tobytes()
+        made[tag] = Value(vr, data)
+    return made
+
+
+def _dictionary_vr(tag: int) -> bytes:
+    """The first of a tag's value representations, for LUT Data the one that holds any length."""
+    return b"OW" if tag == LUT_DATA else vrs().get(tag, "UN")[:2].encode()
 
 
 def explicit_header(header: StoredHeader, *, photometric: str, pixel_bytes: int) -> bytes:
@@ -89,55 +97,52 @@ def explicit_header(header: StoredHeader, *, photometric: str, pixel_bytes: int)
 
     `photometric` is what they are in; colour is by pixel (PS3.5 section 8.2).
     """
-    elements = Dataset()
-    elements.update(header.elements)
-    elements.PhotometricInterpretation = photometric
-    if int(elements.get("SamplesPerPixel", 1)) > 1:
-        elements.PlanarConfiguration = 0
-    meta = FileMetaDataset()
-    meta.update(header.meta)
-    meta.TransferSyntaxUID = syntaxes.EXPLICIT
-    target = io.BytesIO()
-    target.write(bytes(128) + b"DICM")
-    write_file_meta_info(target, meta, enforce_standard=True)
-    body = io.BytesIO()
-    elements.save_as(body, implicit_vr=False, little_endian=True, enforce_file_format=False)
-    target.write(body.getvalue())
-    value_representation = b"OW" if int(elements.get("BitsAllocated", 16)) > 8 else b"OB"
-    target.write(b"\xe0\x7f\x10\x00" + value_representation + b"\0\0" + pixel_bytes.to_bytes(4, "little"))
-    return target.getvalue()
+    tree = {tag: node for tag, node in header.tree.items() if tag < PIXEL_DATA}
+    tree[PHOTOMETRIC_INTERPRETATION] = Value(b"CS", (photometric + " " * (len(photometric) % 2)).encode())
+    if number(header.tree, SAMPLES_PER_PIXEL, 1) > 1:
+        tree[PLANAR_CONFIGURATION] = Value(b"US", b"\0\0")
+    vr = b"OW" if number(header.tree, BITS_ALLOCATED, 16) > 8 else b"OB"
+    head = element_head(PIXEL_DATA, vr, pixel_bytes, EXPLICIT_LITTLE)
+    return file_meta(tree, syntaxes.EXPLICIT) + written(tree, EXPLICIT_LITTLE, _dictionary_vr) + head
+
+
+def number(tree: Tree, tag: int, default: int) -> int:
+    """The first value of a US element."""
+    node = tree.get(tag)
+    return int.from_bytes(node.data[:2], "little") if isinstance(node, Value) and len(node.data) >= 2 else default
 
 
 def bulk_value(header: StoredHeader, path: str) -> bytes:
     """The bytes of the element at `path`: tags of 8 hexadecimal digits, and between them the number of the item, from
     1: `00283010/1/00283006`. Raises DicomInvalid where there is none.
     """
-    found: object = header.elements
+    found: Tree | list[Tree] | Value | None = header.tree
     for step in path.split("/"):
-        if isinstance(found, Dataset) and len(step) == 8 and _is_hexadecimal(step) and Tag(int(step, 16)) in found:
-            found = found[Tag(int(step, 16))].value
-        elif isinstance(found, Sequence) and step.isascii() and step.isdecimal() and 1 <= int(step) <= len(found):
+        if isinstance(found, dict) and len(step) == 8 and _is_hexadecimal(step):
+            found = found.get(int(step, 16))
+        elif isinstance(found, list) and step.isascii() and step.isdecimal() and 1 <= int(step[:9]) <= len(found):
             found = found[int(step) - 1]
         else:
-            raise DicomInvalid("The instance has no such bulk data")
-    if not isinstance(found, bytes):
-        raise DicomInvalid("The element is no bulk data")
-    return found
+            found = None
+    if not isinstance(found, Value) or found.vr not in (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"UN"):
+        raise DicomInvalid("The instance has no such bulk data")
+    return found.data
 
 
-def pixel_value(content: bytes) -> bytes:
+def pixel_value(content: bytes, *, limits: Limits) -> bytes:
     """The native pixel data of a file of our own, in memory as a whole. Raises DicomInvalid where it has none."""
-    found = dcmread(io.BytesIO(content))
-    if "PixelData" not in found:
+    found = read_header(io.BytesIO(content), limits=limits, pixels=False)
+    if found.pixel_range is None:
         raise DicomInvalid("The instance has no pixel data")
-    return bytes(found.PixelData)
+    start, length = found.pixel_range
+    return content[start : start + length]
 
 
-def colour_pixels(content: bytes) -> NDArray[np.uint8]:
+def colour_pixels(content: bytes, *, limits: Limits) -> NDArray[np.uint8]:
     """(h, w, 3) RGB of a Secondary Capture of our own. Raises DicomInvalid where the file has no pixel data."""
-    found = dcmread(io.BytesIO(content), stop_before_pixels=True)
-    values = np.frombuffer(pixel_value(content), np.uint8)
-    rows, columns = int(found.Rows), int(found.Columns)
+    tree = read_header(io.BytesIO(content), limits=limits, pixels=False).tree
+    values = np.frombuffer(pixel_value(content, limits=limits), np.uint8)
+    rows, columns = number(tree, ROWS, 0), number(tree, COLUMNS, 0)
     return values[: rows * columns * 3].reshape(rows, columns, 3)
 
 

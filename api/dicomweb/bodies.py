@@ -26,7 +26,6 @@ from imaging.stored_header import (
     bulk_value,
     colour_pixels,
     explicit_header,
-    own_header,
     pixel_value,
     read_header,
 )
@@ -52,7 +51,7 @@ class Bodies:
         """All attributes of the instance but its pixel data. Raises InputIntegrity, StoreUnavailable."""
         if instance.produced is not None:
             content = await self._made(instance.produced)
-            return await self._thread(lambda: own_header(content))
+            return await self._thread(lambda: read_header(io.BytesIO(content), limits=self._limits, pixels=False))
         return await self._thread(lambda: self._stored_header(instance), self._backends.limiters.store)
 
     def _stored_header(self, instance: Instance) -> StoredHeader:
@@ -98,7 +97,9 @@ class Bodies:
         """The frame as an encoded picture. Raises DicomInvalid for a window or part that is none."""
         if instance.produced is not None:
             content = await self._made(instance.produced)
-            return await self._thread(lambda: encoded(colour_pixels(content), wish), self._backends.limiters.draw)
+            return await self._thread(
+                lambda: encoded(colour_pixels(content, limits=self._limits), wish), self._backends.limiters.draw
+            )
         async with self._spooled(instance) as file:
             size = file.seek(0, io.SEEK_END)
             file.seek(0)
@@ -113,7 +114,7 @@ class Bodies:
         try:
             if path == PIXEL_DATA and instance.produced is not None:
                 content = await self._made(instance.produced)
-                return await self._thread(lambda: pixel_value(content))
+                return await self._thread(lambda: pixel_value(content, limits=self._limits))
             return bulk_value(await self.header(instance), path)
         except DicomInvalid as error:
             raise NotFound(error.detail) from error
