@@ -23,6 +23,7 @@ from api.routes import (
     batch_results,
     batches,
     deliveries,
+    dicomweb,
     delivery_rules,
     health,
     jobs,
