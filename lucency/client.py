@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Literal, NotRequired, Self, TypedDict
 import httpx2
 import stamina
 
-from core.errors import Forbidden, LucencyError, Unauthorized, Unavailable
+from core.errors import Forbidden, IdentityKeyMissing, LucencyError, Unauthorized, Unavailable
 from core.settings import load_settings
 from core.vocabulary import TERMINAL_STATES
 from lucency.batch_types import BatchDict, ItemDict, ManifestEntry, OutcomeDict
@@ -340,8 +340,11 @@ def error_of(response: httpx2.Response) -> LucencyError:
 
 
 def try_again(error: Exception) -> bool | timedelta:
-    """429, 503, 507 and connection faults are worth another try, no sooner than the server says."""
-    if not isinstance(error, LucencyError) or error.status not in RETRIED:
+    """429, 503, 507 and connection faults are worth another try, no sooner than the server says.
+
+    A place without an identity key is not: that is for a person to set.
+    """
+    if not isinstance(error, LucencyError) or error.status not in RETRIED or isinstance(error, IdentityKeyMissing):
         return False
     if error.retry_after is None:
         return True

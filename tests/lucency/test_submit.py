@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from core.errors import Forbidden, LucencyError, PixelsTooLarge, StackFailed, Unauthorized
+from core.errors import Forbidden, IdentityKeyMissing, LucencyError, PixelsTooLarge, StackFailed, Unauthorized
 from lucency.client import Client, WaitTimeout
 from lucency.commands import app, exit_code
 from lucency.submit import Item, overall
@@ -92,6 +92,20 @@ def test_errors_have_the_class_of_their_code_and_are_not_repeated(server: Record
         client.submit(b"x")
     assert caught.value.problem["code"] == "pixels_too_large"
     assert len(server.requests) == 1
+
+
+def test_what_only_a_person_can_mend_is_not_waited_for(server: Recorded) -> None:
+    server.answers = [(503, {"Retry-After": "1"}, problem("identity_key_missing"))]
+    with Client(url(server), "lcy_a.b") as client, pytest.raises(IdentityKeyMissing):
+        client.create_batch([{"path": "a", "sha256": "0" * 64}])
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_proxy_in_front_of_a_server_that_is_away(server: Recorded, status: int) -> None:
+    server.answers = [(status, {}, "Bad Gateway"), (200, {}, {"items": ["a" * 64], "next": None})]
+    with Client(url(server), "lcy_a.b") as client:
+        assert list(client.batch_needed("b1")) == ["a" * 64]
 
 
 def test_all_pages_are_read(server: Recorded) -> None:
