@@ -68,7 +68,12 @@ class Forwarder:
 
     def _run(self) -> None:
         while (name := self._backlog.take()) is not None:
-            self.forward(name)
+            try:
+                self.forward(name)
+            except OSError as error:
+                # The spool could not be written, as on a full disk: the upload may be repeated, this thread must go on.
+                self._note("spool_failed", type(error).__name__)
+                self._backlog.failed(name)
 
     def forward(self, name: str) -> None:
         """Hand one instance over, and record what came of it."""
