@@ -146,8 +146,9 @@ def _figures(record: ResultRecord, pictures: Pictures) -> Iterator[Flowable]:
         for number, box in enumerate(shown.regions, start=1)
     )
     text = (
-        "Heatmap: the lighter, the more that place spoke for the finding; solid line: ¾ of the highest heat, "
-        "dashed: ½. It shows where the network looked, not where a lesion is. "
+        "What spoke for the finding most lies inside the lines: solid at ¾ of the highest heat, dashed at ½; colours "
+        "run from dark purple (little) to bright yellow (most). It shows where the network looked, not where "
+        "a lesion is. "
     )
     yield Paragraph(markup(text + (f"Boxes, in pixels: {boxes}." if boxes else "No box.")), SMALL)
 

@@ -1,7 +1,7 @@
 """The pictures of a PDF report: the radiograph, and the same with heatmap, contours and numbered boxes.
 
-Nothing is told by colour alone: the heatmap's map grows lighter with the heat, contours are drawn at half and at three
-quarters of its maximum, and boxes carry numbers.
+Nothing is told by colour alone: contours are drawn at half and at three quarters of the highest heat, boxes carry
+numbers, and the heatmap's own colours grow lighter with the heat.
 """
 
 from __future__ import annotations
