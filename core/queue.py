@@ -19,6 +19,7 @@ INFER_TASK = "worker.infer"  # claim what is due and run it; takes no arguments
 SWEEP_TASK = "worker.sweep"
 RECONCILE_TASK = "worker.reconcile"
 SETTLE_TASK = "worker.settle"
+EXPIRE_TASK = "worker.expire"
 
 SOFT_TIME_LIMIT = 100
 HARD_TIME_LIMIT = 120
@@ -43,6 +44,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             SWEEP_TASK: {"queue": SERVICES_QUEUE},
             RECONCILE_TASK: {"queue": SERVICES_QUEUE},
             SETTLE_TASK: {"queue": SERVICES_QUEUE},
+            EXPIRE_TASK: {"queue": SERVICES_QUEUE},
         },
         "task_create_missing_queues": False,
         # Late acknowledgement, and no redelivery for a lost child: a poison input would loop for ever. The lease in
@@ -82,6 +84,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "beat_schedule": {
             "sweep": {"task": SWEEP_TASK, "schedule": settings.sweep, "options": {"expires": settings.sweep * 2}},
             "settle": {"task": SETTLE_TASK, "schedule": settings.sweep, "options": {"expires": settings.sweep * 2}},
+            "expire": {"task": EXPIRE_TASK, "schedule": 3600.0, "options": {"expires": 3600}},
             "reconcile": {"task": RECONCILE_TASK, "schedule": 3600.0, "options": {"expires": 3600}},
         },
         # Beat keeps no file: a restart may sweep once more, which is harmless.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from core.errors import LucencyError
 from core.logs import logger
-from core.queue import INFER_TASK, RECONCILE_TASK, SETTLE_TASK, SWEEP_TASK, hint_inference
-from worker import maintenance, studies
+from core.queue import EXPIRE_TASK, INFER_TASK, RECONCILE_TASK, SETTLE_TASK, SWEEP_TASK, hint_inference
+from worker import erasure, maintenance, studies
 from worker.app import celery, process, settings
 
 log = logger(__name__)
@@ -69,6 +69,17 @@ def settle() -> None:
         studies.settle_due(process.database, settings)
     except LucencyError as error:
         log.warning("settle_failed", error_code=error.code)
+
+
+@celery.task(name=EXPIRE_TASK)  # type: ignore[untyped-decorator]
+def expire() -> None:
+    """Remove what Sites no longer want kept."""
+    if process.database is None or process.store is None:
+        return
+    try:
+        erasure.expire(process.database, process.store, settings)
+    except LucencyError as error:
+        log.warning("expire_failed", error_code=error.code)
 
 
 def _hint() -> bool:
