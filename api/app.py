@@ -31,6 +31,7 @@ from api.routes import (
     predict,
     reports,
     results,
+    site,
     studies,
 )
 from api.schemas import IndexView

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.vocabulary import (
     DISCLAIMER,
+    BurnedInPolicy,
     Decision,
     JobEventKind,
     JobState,
@@ -44,6 +45,27 @@ class ImageView(Schema):
     columns: int
     media_kind: MediaKind
     study_id: UUID | None = Field(default=None, description="Its exam, at `/v1/studies/{id}`; of DICOM only.")
+
+
+class SiteView(Schema):
+    """How the Site's data is handled."""
+
+    id: UUID
+    name: str
+    burned_in: BurnedInPolicy = Field(
+        description="Of an image that says that patient data may be burned into its pixels: refuse it, quarantine it "
+        "(its job is held until it is released) or accept it."
+    )
+    retention_days: int | None = Field(description="Images and results older than this are removed; null keeps them.")
+
+
+class SitePatch(BaseModel):
+    """What is not named stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    burned_in: BurnedInPolicy | None = None
+    retention_days: int | None = Field(default=None, ge=1, le=36_500)
 
 
 class JobLinks(Schema):

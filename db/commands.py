@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ import typer
 
 from core.errors import LucencyError
 from core.settings import load_settings
-from core.vocabulary import Scope
+from core.vocabulary import BurnedInPolicy, Scope
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -100,3 +101,39 @@ def key(
     finally:
         database.dispose()
     typer.echo(presented)
+
+
+@app.command()
+def policy(
+    site: Annotated[str, typer.Option(help="The Site's name.")],
+    burned_in: Annotated[
+        BurnedInPolicy | None, typer.Option(help="Of images that say that patient data is burned into them.")
+    ] = None,
+    retention_days: Annotated[
+        int | None, typer.Option(help="Remove images and results older than this; 0 keeps them.", min=0, max=36_500)
+    ] = None,
+) -> None:
+    """Show how a Site's data is handled, or change it (audited)."""
+    from core.errors import NotFound
+    from core.sealing import InstallationKey
+    from db.repositories import policies, sites
+
+    values: dict[str, str | int | None] = {}
+    if burned_in is not None:
+        values["burned_in"] = burned_in.value
+    if retention_days is not None:
+        values["retention_days"] = retention_days or None
+    database = _database()
+    try:
+        with database.unit_of_work() as session:
+            found = sites.find(session, site)
+            if found is None:
+                raise NotFound(f"There is no Site '{site}'.")
+            if values:
+                key = InstallationKey.of(load_settings())
+                policies.change(session, site_id=found.id, installation=key, values=values, actor="cli")
+            row = policies.policy(session, site_id=found.id)
+            shown = {"site": site, "burned_in": row.burned_in, "retention_days": row.retention_days}
+    finally:
+        database.dispose()
+    typer.echo(json.dumps(shown))

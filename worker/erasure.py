@@ -162,7 +162,9 @@ def expire(database: Database, store: ObjectStore, settings: Settings) -> int:
     for site_id in dict.fromkeys(image.site_id for image in due):
         of_site = [image for image in due if image.site_id == site_id]
         receipt = eraser.erase(site_id, of_site, what="retention", expired=True).as_dict()
-        log.info("expired", site_id=str(site_id), **receipt["totals"] | {"rows": sum(receipt["totals"]["rows"].values())})
+        log.info(
+            "expired", site_id=str(site_id), **receipt["totals"] | {"rows": sum(receipt["totals"]["rows"].values())}
+        )
     return len(due)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 USAGE = 2
 
 
-def erase(  # noqa: PLR0913 — one parameter an option
+def erase(
     study: Annotated[
         str | None, typer.Option(help="A Study Instance UID, as the hospital knows it or as it is stored.")
     ] = None,
@@ -72,7 +72,7 @@ def _choose(database: Database, site: str, what: str, value: str) -> tuple[UUID,
     from db.repositories import sites
 
     with database.unit_of_work() as session:
-        found = sites.find_site(session, site)
+        found = sites.find(session, site)
         if found is None:
             raise NotFound(f"There is no Site '{site}'.")
         return found.id, _named(session, found.id, what, value)

@@ -21,8 +21,8 @@ from api.schemas import JobEventList, JobPage, JobView
 from api.submission import Submission, Submitted
 from api.views import as_json, event_view, job_path, job_view
 from api.waiting import FALLBACK_POLL, wanted_wait
-from core.vocabulary import JobState, Scope
-from db.repositories import jobs
+from core.vocabulary import AuditAction, JobState, Scope
+from db.repositories import audit, jobs
 from db.repositories.sites import Principal
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -188,6 +188,28 @@ def cancel(caller: CallerOf, job_id: UUID) -> JobView:
     with caller.session(Scope.SUBMIT) as (session, principal):
         job = jobs.cancel(session, site_id=principal.site_id, job_id=job_id)
         return job_view(job, job.image)
+
+
+@router.post("/{job_id}/release", response_model=JobView)
+def release(caller: CallerOf, job_id: UUID) -> JobView:
+    """Let a held Job run, and every other one of its image: somebody looked, and no patient data is burned into it.
+
+    Audited; 409 for a Job that is not held.
+    """
+    with caller.session(Scope.ADMIN) as (session, principal):
+        actor = principal.actor
+        job = jobs.release_held(session, site_id=principal.site_id, job_id=job_id, actor=actor)
+        view = job_view(job, job.image)
+        audit.append(
+            session,
+            site_id=principal.site_id,
+            actor=actor,
+            action=AuditAction.QUARANTINE_RELEASED,
+            subject=f"image {job.image_id}",
+            detail={"job": str(job_id)},
+        )
+    caller.backends.broker.hint()
+    return view
 
 
 @router.post("/{job_id}/retry", status_code=202, response_model=JobView)

@@ -100,7 +100,9 @@ _REMOVALS = {
     "study": "WHERE id = :study AND NOT EXISTS (SELECT FROM image WHERE study_id = :study)",
 }
 # What a Study says without this image is another thing.
-_REOPEN = text("UPDATE study_result SET state = 'open', last_image_at = now(), look_after = now() WHERE study_id = :study")
+_REOPEN = text(
+    "UPDATE study_result SET state = 'open', last_image_at = now(), look_after = now() WHERE study_id = :study"
+)
 _MANIFESTS = text("""
 SELECT item.id, item.batch_id FROM batch_item AS item JOIN batch ON batch.id = item.batch_id
 WHERE batch.site_id = :site AND (item.job_id IN :jobs OR item.sha256 = :received) FOR UPDATE OF item
@@ -110,8 +112,8 @@ WHERE batch.site_id = :site AND (item.job_id IN :jobs OR item.sha256 = :received
 def remove(session: Session, chosen: Chosen, *, key: SiteKey | None) -> dict[str, int]:
     """Remove the Image and all that was made of it; how many rows of each table went, zeros left out.
 
-    A manifest keeps its entry, so that its counts stay true, but neither path nor hash; `key` writes that. An Image that
-    is gone already removes nothing. Call in the transaction that appends the audit record.
+    A manifest keeps its entry, so that its counts stay true, but neither path nor hash; `key` writes that. An Image
+    that is gone already removes nothing. Call in the transaction that appends the audit record.
     """
     images.lock_content(session, site_id=chosen.site_id, sha256=chosen.sha256)
     made = session.scalars(select(Job.id).where(Job.image_id == chosen.image_id)).all()

@@ -10,8 +10,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from core.sealing import InstallationKey, SiteKey
-from core.vocabulary import BurnedInPolicy
+from core.vocabulary import AuditAction, BurnedInPolicy
 from db.hospital_tables import SitePolicy
+from db.repositories import audit
 
 
 def policy(session: Session, *, site_id: UUID) -> SitePolicy:
@@ -41,17 +42,31 @@ def site_key(session: Session, *, site_id: UUID, installation: InstallationKey) 
     return installation.site_key(sealed, context=_context(site_id))
 
 
-def change(session: Session, *, site_id: UUID, installation: InstallationKey, values: dict[str, Any]) -> SitePolicy:
-    """Set the columns named in `values` (`burned_in`, `accept_secondary_capture`, `retention_days`) and leave the rest.
+COLUMNS = ("burned_in", "accept_secondary_capture", "retention_days")
 
-    The row is made, with a key, where it is missing. A value out of range is an IntegrityError at flush.
+
+def change(
+    session: Session, *, site_id: UUID, installation: InstallationKey, values: dict[str, Any], actor: str
+) -> SitePolicy:
+    """Set the columns named in `values` (`COLUMNS`) and leave the rest; with an audit record, last in the transaction.
+
+    The row is made, with a key, where it is missing. A value out of range is an IntegrityError.
     """
     site_key(session, site_id=site_id, installation=installation)
     row = session.get_one(SitePolicy, site_id, with_for_update=True)
-    for name in ("burned_in", "accept_secondary_capture", "retention_days"):
+    for name in COLUMNS:
         if name in values:
             setattr(row, name, values[name])
     session.flush()
+    changed = {name: values[name] for name in COLUMNS if name in values}
+    audit.append(
+        session,
+        site_id=site_id,
+        actor=actor,
+        action=AuditAction.SITE_CHANGED,
+        subject=f"site {site_id}",
+        detail=changed,
+    )
     return row
 
 

@@ -61,6 +61,14 @@ def find(session: Session, wanted: str) -> Site | None:
     return session.scalars(select(Site).where(Site.name == wanted)).one_or_none()
 
 
+def get(session: Session, site_id: UUID) -> Site:
+    """Raises NotFound."""
+    site = session.get(Site, site_id)
+    if site is None:
+        raise NotFound
+    return site
+
+
 def issue_key(
     session: Session,
     *,

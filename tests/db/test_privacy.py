@@ -77,17 +77,17 @@ def test_a_site_has_the_defaults_until_it_changes_them(
         assert (found.burned_in, found.accept_secondary_capture, found.retention_days) == ("refuse", False, None)
     with database.unit_of_work() as session:
         values = {"burned_in": BurnedInPolicy.QUARANTINE.value, "retention_days": 30}
-        policies.change(session, site_id=site, installation=installation, values=values)
+        policies.change(session, site_id=site, installation=installation, values=values, actor="cli")
     with database.unit_of_work() as session:
         found = policies.policy(session, site_id=site)
         assert (found.burned_in, found.accept_secondary_capture, found.retention_days) == ("quarantine", False, 30)
-        policies.change(session, site_id=site, installation=installation, values={"retention_days": None})
+        policies.change(session, site_id=site, installation=installation, values={"retention_days": None}, actor="cli")
     with database.unit_of_work() as session:
         found = policies.policy(session, site_id=site)
         assert (found.burned_in, found.retention_days) == ("quarantine", None)
     for values in ({"retention_days": 0}, {"burned_in": "sell"}):
         with pytest.raises(IntegrityError), database.unit_of_work() as session:
-            policies.change(session, site_id=site, installation=installation, values=dict(values))
+            policies.change(session, site_id=site, installation=installation, values=dict(values), actor="cli")
 
 
 def test_an_identity_is_kept_once_sealed_and_is_its_sites(
