@@ -21,8 +21,9 @@ ESCAPES = {
 }  # fmt: skip
 WITH_ESCAPE = frozenset({"iso2022_jp", "iso2022_jp_2"})
 PARTS = re.compile(rb"\x1b[^\x1b]*|[^\x1b]+")
-# What ends an escape's effect (PS3.5 6.1.2.5.3): after it the first character set holds again.
-ENDS = re.compile(rb"([\\^=\r\n\t\f])")
+# What ends the effect of an escape to G1 (PS3.5 6.1.2.5.3): after it the first character set holds again. In what
+# stands in G0 the same bytes may be half of a sign.
+ENDS = re.compile(rb"[\\^=\r\n\t\f]")
 
 
 def codec_of(specific_character_set: bytes) -> str:
@@ -37,18 +38,21 @@ def decoded(data: bytes, codec: str) -> str:
     try:
         if b"\x1b" not in data:
             return data.decode(codec).strip(" \0")
-        return "".join(_extended(part, codec) for part in ENDS.split(data)).strip(" \0")
+        return "".join(_extended(part, codec) for part in PARTS.findall(data)).strip(" \0")
     except (UnicodeError, LookupError):
         return data.decode("latin-1").strip(" \0")
 
 
-def _extended(data: bytes, codec: str) -> str:
-    """A component of a value, in which each escape holds up to the next."""
-    found = []
-    for part in PARTS.findall(data):
-        escape = next((known for known in ESCAPES if part.startswith(known)), b"")
-        if part.startswith(b"\x1b") and not escape:
-            raise UnicodeError
-        used = ESCAPES.get(escape, codec)
-        found.append(part.decode(used) if used in WITH_ESCAPE else part[len(escape) :].decode(used))
-    return "".join(found)
+def _extended(part: bytes, codec: str) -> str:
+    """An escape with all that stands before the next, or what stands before the first."""
+    if not part.startswith(b"\x1b"):
+        return part.decode(codec)
+    escape = next((known for known in ESCAPES if part.startswith(known)), None)
+    if escape is None:
+        raise UnicodeError
+    used = ESCAPES[escape]
+    if used in WITH_ESCAPE:
+        return part.decode(used)
+    text = part[len(escape) :]
+    end = found.start() if (found := ENDS.search(text)) else len(text)
+    return text[:end].decode(used) + text[end:].decode(codec)
