@@ -112,9 +112,11 @@ SETS: dict[str, Callable[[Path], Path]] = {
 # what three would. As published they are run by `make recipes`.
 SMALL = "backbone=mobilenetv2_035"
 CHANGES = {
+    "bonesentinel": (SMALL,),
     "bonify": (SMALL,),
     "fractureai": (SMALL, "hierarchy.regions=[elbow, hand]"),
     "fractureai_fracatlas": ("backbone=tiny", "hierarchy.regions=[hand, leg]"),
+    "multiregion_resnet50": (SMALL,),
     "nih_multilabel": (SMALL,),
 }
 
