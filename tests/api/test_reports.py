@@ -128,6 +128,8 @@ def test_what_came_in_as_dicom_goes_home_as_its_own_study(
     job = submit(client, pydicom_file("RG3_UNCI.dcm").read_bytes()).json()["id"]
     assert finish(database, store, model) == 1
     verify = shutil.which("dciodvfy")
+    [kept] = store.list("in/")
+    kept_instance = pydicom.dcmread(io.BytesIO(store.get(kept.key)))
     for kind in ("sr", "sc", "gsps"):
         path = f"/v1/jobs/{job}/reports/{kind}"
         stored, home = client.get(path).content, client.get(path, params={"identity": "true"}).content
@@ -135,6 +137,11 @@ def test_what_came_in_as_dicom_goes_home_as_its_own_study(
         for keyword in ("StudyInstanceUID", "PatientName", "PatientID", "StudyDate", "PatientBirthDate", "PatientSex"):
             assert read[keyword].value == original[keyword].value, keyword
         assert original.SOPInstanceUID.encode() in home
+        # Without the identity it joins what is stored: the same study, the same nameless patient.
+        nameless = pydicom.dcmread(io.BytesIO(stored))
+        for keyword in ("StudyInstanceUID", "PatientName", "PatientID", "StudyDate", "PatientSex"):
+            assert nameless[keyword].value == kept_instance[keyword].value, keyword
+        assert kept_instance.SOPInstanceUID.encode() in stored
         for secret in (original.StudyInstanceUID, original.SOPInstanceUID, str(original.PatientName)):
             assert secret.encode() not in stored
         for name, content in (("stored", stored), ("home", home)):
