@@ -252,11 +252,12 @@ def measure(platform: Platform, folder: Path, expected: Sequence[Expected]) -> d
     summary = run.run(client_at=(0.2, 0.7), api_at=0.45, api_away_s=5.0)
     seconds = run.seconds
     figures = {"kills": run.kills, **run.check(summary), "uploads": run.uploads(), "seconds": round(seconds, 1)}
+    load = os.getloadavg()[1]  # over 5 minutes; after the run, and after the workers alone
     rate, alone = run.judged_per_s(), run.worker_alone_per_s(min(600, len(expected) // 4))
     return figures | {
         "files_per_s": round(len(expected) / seconds, 2), "judged_per_s": round(rate, 2),
         "workers_alone_per_s": round(alone, 2), "ratio": round(rate / alone, 3), "client": summary["overall"],
-        "cores": os.cpu_count(),
+        "cores": os.cpu_count(), "load": [round(load, 1), round(os.getloadavg()[1], 1)],
     }  # fmt: skip
 
 
