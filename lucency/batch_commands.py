@@ -23,13 +23,13 @@ INTERRUPTED = 130
 
 
 class Report(StrEnum):
-    """What `--report` fetches for each file, by the suffix of the API's route."""
+    """What `--report` fetches for each file (docs/reports.md)."""
 
     PDF = "pdf"
-    SR = "sr.dcm"
-    SC = "sc.dcm"
-    GSPS = "gsps.dcm"
-    FHIR = "fhir.json"
+    SR = "sr"
+    SC = "sc"
+    GSPS = "gsps"
+    FHIR = "fhir"
 
 
 def batch(  # noqa: PLR0913, PLR0917 - one parameter an option

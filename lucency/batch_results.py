@@ -8,6 +8,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import islice, product
 from pathlib import Path
@@ -23,6 +24,7 @@ from lucency.batch_types import BatchDict, ItemDict, Summary
 
 EXAMPLES = 3
 FAILED_STATES = frozenset({"failed", "dead", "cancelled", "expired"})
+SUFFIXES = {"pdf": "pdf", "sr": "sr.dcm", "sc": "sc.dcm", "gsps": "gsps.dcm", "fhir": "fhir.json"}
 UNSENT = ("not_received", "not_in_manifest")
 
 
@@ -214,8 +216,9 @@ class Collection:
         folder = self._folder / "files" / _safe(item["path"])
         try:
             result = self._client.result(job)
-            for suffix in self._run.order.reports:
-                _once(folder / f"report.{suffix}", lambda suffix=suffix: self._client.report(job, suffix))
+            for kind in self._run.order.reports:
+                with suppress(NotFound):  # a PNG has no presentation state
+                    _once(folder / f"report.{SUFFIXES[kind]}", lambda kind=kind: self._client.report(job, kind))
             for finding in result["findings"]:
                 label = finding["label"]
                 if finding["explanation"]:

@@ -184,9 +184,13 @@ class Client:
         listed: list[dict[str, Any]] = found["items"] if isinstance(found, dict) else found
         return listed
 
-    def report(self, job_id: str, suffix: str = "pdf") -> bytes:
-        """A succeeded job's report: `pdf`, `sr.dcm`, `sc.dcm`, `gsps.dcm`, `fhir.json`, `csv` or `json`."""
-        return self._get(f"/v1/jobs/{job_id}/report.{suffix}").content
+    def report(self, job_id: str, kind: str = "pdf", *, identity: bool = False) -> bytes:
+        """A succeeded job's result as `pdf`, `sr`, `sc`, `gsps`, `fhir`, `overlay`, `csv` or `json` (docs/reports.md).
+
+        `identity` names the patient; that is audited. Raises NotFound where this form does not exist for the image.
+        """
+        parameters = {"identity": "true"} if identity else None
+        return self._get(f"/v1/jobs/{job_id}/reports/{kind}", params=parameters).content
 
     # --- Batches (docs/batches.md) ------------------------------------------------------------------------------------
 

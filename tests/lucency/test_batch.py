@@ -292,7 +292,7 @@ def test_results_come_into_a_folder(
         arguments = ["batch", str(folder), "-r", "--url", str(stack.client.base_url)]
         assert CliRunner().invoke(app, [*arguments, "--no-wait"]).exit_code == 0
         assert stack.runtime.pipeline.drain(budget_s=60) is False
-        done = CliRunner().invoke(app, [*arguments, "--out", str(out)])
+        done = CliRunner().invoke(app, [*arguments, "--out", str(out), "--report", "pdf", "--report", "gsps"])
         assert done.exit_code == 0, done.output
         pictures = {path: path.stat().st_mtime_ns for path in (out / "files").rglob("*.png") if path.is_file()}
         assert CliRunner().invoke(app, [*arguments, "--out", str(out)]).exit_code == 0
@@ -302,6 +302,8 @@ def test_results_come_into_a_folder(
         "b.png",
         "twin.png",
     }
+    assert (out / "files" / "b.png" / "report.pdf").read_bytes().startswith(b"%PDF-")
+    assert not list(out.rglob("*.part"))
     # Nothing is fetched twice.
     assert {path: path.stat().st_mtime_ns for path in pictures} == pictures
     rows = (out / "results.csv").read_text().splitlines()
