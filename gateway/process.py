@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -33,6 +34,8 @@ UPLOADS_PATIENCE = 10.0
 def run(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. Raises GatewayFailed where it cannot start."""
     configure_logging(settings, process="gateway")
+    # Each upload has a line of ours already.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     if settings.api_key is None:
         raise GatewayFailed("The gateway needs an API key with the scope `submit`: LUCENCY_API_KEY.")
     # What the spool holds names patients.
