@@ -54,18 +54,23 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
 ) -> None:
     """Send a folder of radiographs as one batch and wait for the results.
 
-    Ctrl-C, kill -9 and a restart of the API lose nothing: run the same command again. It finds the batch again by the
-    journal (below LUCENCY_HOME, one for each folder and API), asks the server what it lacks, and sends only that;
-    --resume says so and is the default. --fresh sets the journal aside; the server still recognises what it has.
+    Ctrl-C, kill -9 and a restart of the API lose nothing: run the same command
+    again. It finds the batch again by the journal (below LUCENCY_HOME, one for
+    each folder and API), asks the server what it lacks, and sends only that;
+    --resume says so and is the default. --fresh sets the journal aside; the
+    server still recognises what it has.
 
-    Left out: hidden files and folders, DICOMDIR, pipes and devices, folders that a link leads back to, files that are
-    no image by content or name. Links are followed. A file that vanishes, changes or cannot be read is a failure of
-    its own and stops nothing. With --watch the first Ctrl-C stops watching and waits for the results, the second ends.
+    Left out: hidden files and folders, DICOMDIR, pipes and devices, folders
+    that a link leads back to, files that are no image by content or name.
+    Links are followed. A file that vanishes, changes or cannot be read is a
+    failure of its own and stops nothing. With --watch the first Ctrl-C stops
+    watching and waits for the results, the second ends.
 
-    --out writes results.csv, results.ndjson, and files/PATH/ with result.json, overlays and the reports asked for.
+    --out writes results.csv, results.ndjson, and files/PATH/ with result.json,
+    overlays and the reports asked for.
 
-    Exit status: 0 all well, 3 some files failed, 1 all failed or another error, 4 key refused, 5 not done in time,
-    130 interrupted.
+    Exit status: 0 all well, 3 some files failed, 1 all failed or another error,
+    4 key refused, 5 not done in time, 130 interrupted.
     """
     from lucency.batch_journal import Journal, journal_path
     from lucency.batch_progress import Bars
