@@ -137,3 +137,21 @@ def policy(
     finally:
         database.dispose()
     typer.echo(json.dumps(shown))
+
+
+@app.command()
+def revoke(prefix: Annotated[str, typer.Argument(help="What the key begins with, up to the dot: `lcy_…`.")]) -> None:
+    """Revoke an API key: from now on it opens nothing."""
+    from db.repositories import sites
+
+    database = _database()
+    try:
+        with database.unit_of_work() as session:
+            key = sites.key_of_prefix(session, prefix)
+            sites.revoke_key(session, site_id=key.site_id, key_id=key.id)
+    except LucencyError as error:
+        typer.echo(error.detail, err=True)
+        raise typer.Exit(1) from None
+    finally:
+        database.dispose()
+    typer.echo("The key is revoked.", err=True)

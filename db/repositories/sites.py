@@ -100,6 +100,15 @@ def issue_key(
     return key, presented
 
 
+def key_of_prefix(session: Session, presented: str) -> ApiKey:
+    """The key that begins so, with or without its secret. Raises NotFound."""
+    prefix = presented.removeprefix(MARK).partition(".")[0]
+    key = session.scalars(select(ApiKey).where(ApiKey.prefix == prefix)).one_or_none()
+    if key is None:
+        raise NotFound("There is no such key.")
+    return key
+
+
 def revoke_key(session: Session, *, site_id: UUID, key_id: UUID, actor: str = "cli") -> None:
     """From now on the key opens nothing; with an audit record. Raises NotFound."""
     key = session.get(ApiKey, key_id)

@@ -7,6 +7,9 @@ import sysconfig
 from pathlib import Path
 from uuid import UUID
 
+import pytest
+
+from core.errors import Unauthorized
 from core.settings import inherited_environment
 from core.vocabulary import Scope
 from db.repositories import sites
@@ -31,6 +34,12 @@ def test_site_and_key(settings_env: dict[str, str], database: Database) -> None:
         principal = sites.authenticate(session, key.stdout.rstrip("\n"))
     assert principal.site_id == UUID(made.stdout.strip())
     assert principal.scopes == frozenset({Scope.READ, Scope.SUBMIT})
+    prefix = key.stdout.partition(".")[0]
+    assert db(settings_env, "revoke", prefix).returncode == 0
+    with pytest.raises(Unauthorized), database.unit_of_work() as session:
+        sites.authenticate(session, key.stdout.rstrip("\n"))
+    unknown = db(settings_env, "revoke", "lcy_000000000000")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
     wrong = db(settings_env, "key", "--site", "Clinic", "--scope", "root")
     assert (wrong.returncode, wrong.stdout) == (2, "")
 
