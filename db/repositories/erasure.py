@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from core.sealing import SiteKey
 from core.vocabulary import JobState
 from db.hospital_tables import SealedIdentity, SitePolicy
-from db.repositories import images, jobs
+from db.repositories import images, jobs, studies
 from db.tables import ACTIVE_STATES, Image, Job, Study
 
 
@@ -37,8 +37,8 @@ def by_image(session: Session, *, site_id: UUID, image_id: UUID) -> list[Chosen]
 
 def by_study(session: Session, *, site_id: UUID, study_instance_uids: Collection[str]) -> list[Chosen]:
     """The images of the Study that is stored under any of these UIDs."""
-    studies = select(Study.id).where(Study.site_id == site_id, Study.study_instance_uid.in_(study_instance_uids))
-    return _chosen(session, Image.site_id == site_id, Image.study_id.in_(studies))
+    wanted = select(Study.id).where(Study.site_id == site_id, Study.study_instance_uid.in_(study_instance_uids))
+    return _chosen(session, Image.site_id == site_id, Image.study_id.in_(wanted))
 
 
 def by_patient(session: Session, *, site_id: UUID, patient: str) -> list[Chosen]:
@@ -99,10 +99,6 @@ _REMOVALS = {
     "study_result": "WHERE study_id = :study AND NOT EXISTS (SELECT FROM image WHERE study_id = :study)",
     "study": "WHERE id = :study AND NOT EXISTS (SELECT FROM image WHERE study_id = :study)",
 }
-# What a Study says without this image is another thing.
-_REOPEN = text(
-    "UPDATE study_result SET state = 'open', last_image_at = now(), look_after = now() WHERE study_id = :study"
-)
 _MANIFESTS = text("""
 SELECT item.id, item.batch_id FROM batch_item AS item JOIN batch ON batch.id = item.batch_id
 WHERE batch.site_id = :site AND (item.job_id IN :jobs OR item.sha256 = :received) FOR UPDATE OF item
@@ -129,7 +125,8 @@ def remove(session: Session, chosen: Chosen, *, key: SiteKey | None) -> dict[str
         counts[table] = session.execute(statement, named).rowcount  # type: ignore[attr-defined]
     session.execute(text("SELECT set_config('lucency.erasing', '', true)"))
     if chosen.study_id is not None:
-        session.execute(_REOPEN, {"study": chosen.study_id})
+        # What a Study says without this image is another thing.
+        studies.forget(session, [chosen.study_id])
     session.expire_all()
     return {table: count for table, count in counts.items() if count}
 

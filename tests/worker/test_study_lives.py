@@ -15,7 +15,7 @@ from sqlalchemy import text
 from core.errors import DecodeFailed
 from core.settings import Settings
 from db.hospital_tables import StudyResult
-from db.repositories import jobs, studies
+from db.repositories import erasure, jobs
 from db.session import Database
 from tests.factories import make_image, make_job
 from tests.worker.exams import finish, model, only_finding, quiet
@@ -88,19 +88,17 @@ class Exam:
     def erase(self, index: int) -> None:
         image = self.images.pop(index % len(self.images))
         with self.database.unit_of_work() as session:
-            for statement in (
-                "SET LOCAL session_replication_role = replica",  # JobEvents are append-only but for erasure
-                "DELETE FROM finding WHERE prediction_id IN (SELECT prediction.id FROM prediction JOIN job"
-                " ON job.id = prediction.job_id WHERE image_id = :image)",
-                "DELETE FROM prediction WHERE job_id IN (SELECT id FROM job WHERE image_id = :image)",
-                "DELETE FROM job_event WHERE job_id IN (SELECT id FROM job WHERE image_id = :image)",
-                "DELETE FROM job WHERE image_id = :image",
-                "DELETE FROM image WHERE id = :image",
-            ):
-                session.execute(text(statement), {"image": image.image_id})
-            assert self.study_id is not None
-            studies.forget(session, [self.study_id])
-        self.state, self.postponed = "open", False
+            (chosen,) = erasure.by_image(session, site_id=self.site, image_id=image.image_id)
+            erasure.stop_jobs(session, chosen)
+            erasure.remove(session, chosen, key=None)
+        if self.images:
+            self.state, self.postponed = "open", False
+            with self.database.unit_of_work() as session:  # what was said with it does not wait for the next look
+                row = session.get(StudyResult, self.study_id)
+                assert row is not None
+                assert (row.findings, row.model_version_id, row.images) == (None, None, 0)
+        else:  # with its last image it is gone; the next one makes it anew
+            self.state, self.revision = "absent", 0
 
     def activate(self) -> None:
         with self.database.unit_of_work() as session:
@@ -113,9 +111,7 @@ class Exam:
     def settle(self) -> None:
         settle_due(self.database, self.settings)
         due = self.state == "open" and self.quiet and not self.postponed
-        if due and not self.images:
-            self.state, self.revision = "absent", 0
-        elif due and not any(image.active for image in self.images):
+        if due and not any(image.active for image in self.images):
             self.state, self.revision = "settled", self.revision + 1
         elif due:
             self.postponed = True
