@@ -45,12 +45,10 @@ UPDATE batch_item SET state = 'duplicate', job_id = answered.job_id, updated_at 
 FROM answered WHERE batch_item.batch_id = :batch_id AND batch_item.sha256 = answered.sha256
 """)  # noqa: S608 — the words of our own vocabulary
 
-# Only what a worker was once let to: an image that was held back and never released is not judged by this way.
 _KNOWN = text("""
 SELECT DISTINCT ON (image.id) item.sha256, image.id AS image_id
 FROM batch_item AS item JOIN image ON image.site_id = :site_id AND image.received_sha256 = item.sha256
 WHERE item.batch_id = :batch_id AND item.state = 'awaiting' AND NOT item.repeated
-    AND EXISTS (SELECT FROM job WHERE job.image_id = image.id AND job.attempt > 0)
 ORDER BY image.id, item.position
 """)
 

@@ -19,14 +19,14 @@ _IDS = ARRAY(Uuid())
 # As `requests._SUBMIT` does for one; a Study of several of the images is opened once.
 _SUBMIT = text("""
 WITH made AS (
-    INSERT INTO job (id, site_id, image_id, priority, explain, request_hash, max_attempts, deadline_at)
-    SELECT wanted.id, :site_id, image.id, :priority, CAST(:explain AS text[]), :request_hash, :max_attempts,
-        now() + make_interval(secs => :deadline_s)
+    INSERT INTO job (id, site_id, image_id, state, priority, explain, request_hash, max_attempts, deadline_at)
+    SELECT wanted.id, :site_id, image.id, CASE WHEN image.quarantined THEN 'held' ELSE 'queued' END, :priority,
+        CAST(:explain AS text[]), :request_hash, :max_attempts, now() + make_interval(secs => :deadline_s)
     FROM unnest(CAST(:ids AS uuid[]), CAST(:image_ids AS uuid[])) AS wanted (id, image_id)
     JOIN image ON image.id = wanted.image_id AND image.site_id = :site_id
-    RETURNING id, image_id
+    RETURNING id, image_id, state
 ), noted AS (
-    INSERT INTO job_event (job_id, kind, state, fence) SELECT id, 'submitted', 'queued', 0 FROM made
+    INSERT INTO job_event (job_id, kind, state, fence) SELECT id, 'submitted', state, 0 FROM made
 ), opened AS (
     INSERT INTO study_result (study_id, site_id)
     SELECT DISTINCT image.study_id, image.site_id FROM made JOIN image ON image.id = made.image_id

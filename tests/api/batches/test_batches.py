@@ -108,6 +108,18 @@ def test_known_contents(client: httpx2.Client, judge: Judge, database: Database)
     assert end(client, batch)["counts"] == {"awaiting": 0, "job": 2, "rejected": 0, "duplicate": 3}
 
 
+def test_known_contents_in_quarantine(client: httpx2.Client, database: Database) -> None:
+    """No way around a quarantine: the job that a manifest alone makes is held as well."""
+    job = client.post("/v1/jobs", files={"file": ("a.png", picture(1))}).json()
+    client.post(f"/v1/jobs/{job['id']}/cancel")
+    with database.unit_of_work() as session:
+        session.execute(text("UPDATE image SET quarantined = true"))
+    batch = made(client, Files().add("a", picture(1)).add("b", picture(1)))
+    assert batch["counts"] == {"awaiting": 0, "job": 1, "rejected": 0, "duplicate": 1}
+    assert batch["jobs"]["held"] == 1
+    assert end(client, batch, "cancel")["jobs"]["cancelled"] == 1
+
+
 def test_other_bytes(client: httpx2.Client, trace: Trace) -> None:
     batch = made(client, Files().add("a", picture(1)).add("b", picture(2)).add("c", picture(3)))
     with trace.nothing_left():
