@@ -105,7 +105,8 @@ def enter(dataset: Dataset, record: ResultRecord, identity: Identity | None) -> 
         # It speaks of every time in the instance, and a study's own is that of the clock on its wall.
         dataset.TimezoneOffsetFromUTC = "+0000"
     for item in dataset.get("ContributingEquipmentSequence", []):
-        item.ContributionDateTime = f"{date}{time}+0000"
+        # It is now, and with a zone dcmtk's checker of presentation states takes it for a mistake.
+        item.pop("ContributionDateTime", None)
 
 
 def _is_valid(keyword: str, value: str) -> bool:
@@ -137,8 +138,8 @@ def as_file(dataset: Dataset) -> bytes:
 
 
 def _stored(record: ResultRecord) -> dict[str, str]:
-    """What the Image keeps of its stored instance. Of a raster when it came, and its id: an empty PatientID would make
-    all one patient.
+    """What the Image keeps of its stored instance. Of a raster when it came, no name, and its id: an empty PatientID
+    would make all one patient.
     """
     attributes = record.image.attributes
     known = {}
@@ -147,7 +148,7 @@ def _stored(record: ResultRecord) -> dict[str, str]:
         first = values[0]
         known[keyword] = str(first.get("Alphabetic", "")) if isinstance(first, dict) else str(first)
     if not any(known.values()):
-        known["PatientID"] = str(record.image.image_id)
+        known |= {"PatientID": str(record.image.image_id), "PatientName": "Anonymous^"}
     if not is_dicom(record):
         came = record.submitted_at.astimezone(UTC)
         known |= {"StudyDate": f"{came:%Y%m%d}", "StudyTime": f"{came:%H%M%S}", "StudyID": "1"}

@@ -64,6 +64,18 @@ def tool(name: str) -> str:
     return path
 
 
+def test_dcmtk_s_checker_of_presentation_states(tmp_path: Path) -> None:
+    check, file = tool("dcmpschk"), tmp_path / "gsps.dcm"
+    # It knows no name in several scripts (PS3.5 6.2.1).
+    western = identity(patient_name="Yamada^Tarou", referring_physician_name="Roe^Richard")
+    for name in ("windowed", "fourteen findings", "slim", "home"):
+        of, who = CASES[name]
+        file.write_bytes(render(ReportKind.GSPS, of, None, western if who else None).content)
+        said = subprocess.run([check, str(file)], capture_output=True, text=True, check=False)
+        assert "Error" not in said.stdout + said.stderr, name + said.stderr
+        assert "Test passed" in said.stdout + said.stderr or "Test failed" not in said.stdout + said.stderr
+
+
 def decided(group: highdicom.sr.PlanarROIMeasurementsAndQualitativeEvaluations) -> dict[str, str]:
     """A group's decisions; highdicom takes the algorithm's family for one of them."""
     found = {one.name.value: one.value.meaning for one in group.get_qualitative_evaluations()}
