@@ -13,25 +13,11 @@ from core.vocabulary import DISCLAIMER
 
 def as_mapping(record: ResultRecord) -> dict[str, Any]:
     """Plain JSON values. Times are ISO 8601 in UTC; boxes are in pixels of the upright radiograph."""
-    image = record.image
     return {
         "job_id": str(record.job_id),
         "disclaimer": DISCLAIMER,
         "ai_generated": True,
-        "image": {
-            "id": str(image.image_id),
-            "study_id": None if image.study_id is None else str(image.study_id),
-            "sha256": image.sha256,
-            "media_kind": image.media_kind,
-            "rows": record.rows,
-            "columns": record.columns,
-            "modality": image.modality,
-            "body_part": image.body_part,
-            "sop_class_uid": image.sop_class_uid,
-            "sop_instance_uid": image.sop_instance_uid,
-            "series_instance_uid": image.series_instance_uid,
-            "study_instance_uid": image.study_instance_uid,
-        },
+        "image": _image(record),
         "submitted_at": utc(record.submitted_at),
         "predicted_at": utc(record.predicted_at),
         "model_version": {
@@ -63,6 +49,24 @@ def as_json(record: ResultRecord) -> bytes:
 def utc(moment: datetime) -> str:
     """`2026-11-21T09:30:00Z`: whole seconds, as every report prints times."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _image(record: ResultRecord) -> dict[str, Any]:
+    image = record.image
+    return {
+        "id": str(image.image_id),
+        "study_id": None if image.study_id is None else str(image.study_id),
+        "sha256": image.sha256,
+        "media_kind": image.media_kind,
+        "rows": record.rows,
+        "columns": record.columns,
+        "modality": image.modality,
+        "body_part": image.body_part,
+        "sop_class_uid": image.sop_class_uid,
+        "sop_instance_uid": image.sop_instance_uid,
+        "series_instance_uid": image.series_instance_uid,
+        "study_instance_uid": image.study_instance_uid,
+    }
 
 
 def _finding(record: ResultRecord, finding: ReportedFinding) -> dict[str, Any]:

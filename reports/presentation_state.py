@@ -48,7 +48,6 @@ def make(record: ResultRecord, identity: Identity | None = None) -> bytes:
     image = referenced(record, identity)
     _add_grey_values(image, record)
     layer = GraphicLayer(LAYER, order=1, description=BANNER)
-    inverse = record.image.photometric_interpretation == "MONOCHROME1"
     state = GrayscaleSoftcopyPresentationState(
         referenced_images=[image],
         series_instance_uid=series_uid(record, ReportKind.GSPS, home=home),
@@ -71,17 +70,20 @@ def make(record: ResultRecord, identity: Identity | None = None) -> bytes:
                 text_objects=[*_texts(record)],
             )
         ],
-        presentation_lut_transformation=PresentationLUTTransformation(
-            presentation_lut_shape=PresentationLUTShapeValues.INVERSE
-            if inverse
-            else PresentationLUTShapeValues.IDENTITY
-        ),
+        presentation_lut_transformation=_polarity(record),
     )
     enter(state, record, identity)
     state.PresentationCreationDate, state.PresentationCreationTime = state.ContentDate, state.ContentTime
     del state.ContentDate, state.ContentTime
     state.Laterality = side(record)
     return as_file(state)
+
+
+def _polarity(record: ResultRecord) -> PresentationLUTTransformation:
+    """A MONOCHROME1 image's lowest values are white: a presentation state says so itself (PS3.3 C.11.6)."""
+    inverse = record.image.photometric_interpretation == "MONOCHROME1"
+    shape = PresentationLUTShapeValues.INVERSE if inverse else PresentationLUTShapeValues.IDENTITY
+    return PresentationLUTTransformation(presentation_lut_shape=shape)
 
 
 def _boxes(record: ResultRecord) -> Iterator[tuple[ReportedFinding, Box]]:
