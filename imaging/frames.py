@@ -6,6 +6,9 @@ Raises what `imaging.decode.decode` raises.
 from __future__ import annotations
 
 import io
+import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +18,13 @@ from imaging import syntaxes
 from imaging.codecs import CODEC_FAULTS, Decoded, decode_frame
 from imaging.decode import frame_bytes, luminance
 from imaging.dicom import DicomImage, scan_dicom
-from imaging.greyscale import grey_levels, stored_values, window
+from imaging.greyscale import grey_levels, own_levels, stored_values, window
 from imaging.header import Limits
 from imaging.picture import encoded, fit
-from imaging.resize import target_size
+from imaging.resize import shrink, target_size
 from imaging.wish import MAX_SIDE, FrameWish, PictureWish, Wish
+
+PICTURE_PIXELS = 16_000_000
 
 
 def answer(data: bytes, wish: Wish, *, limits: Limits) -> tuple[dict[str, object], bytes]:
@@ -60,24 +65,55 @@ def _in_container(image: DicomImage, decoded: Decoded) -> NDArray[np.generic]:
 
 
 def picture(image: DicomImage, data: bytes, wish: PictureWish, limits: Limits) -> bytes:
-    """An encoded 8-bit picture."""
-    return encoded(_grey(image, data, wish, limits), wish)
+    """An encoded 8-bit picture of at most PICTURE_PIXELS before it is fitted into a viewport."""
+    if wish.source is None:
+        return encoded(_grey(image, data, wish, limits), wish)
+    _left, _top, width, height = wish.source
+    pixels = _grey(image, data, wish, limits)
+    rows, columns = pixels.shape
+    whole = (0, 0, columns if width > 0 else -columns, rows if height > 0 else -rows)
+    return encoded(pixels, replace(wish, source=whole))
 
 
 def _grey(image: DicomImage, data: bytes, wish: PictureWish, limits: Limits) -> NDArray[np.uint8]:
+    """The part of the frame that is asked for, no more of it than is shown."""
     longest = MAX_SIDE
     if wish.viewport is not None and wish.source is None:
         longest = max(fit((image.columns, image.rows), wish.viewport))
-    size = target_size(image.rows, image.columns, longest)
+    size = target_size(image.rows, image.columns, min(longest, _longest_of((image.rows, image.columns))))
     if wish.source is not None:
         size = image.rows, image.columns
     decoded = decode_frame(image, frame_bytes(image, data, limits), size=size)
     if image.samples == 3:
-        return np.ascontiguousarray(luminance(image, decoded.values))
-    levels = None
-    if wish.window is not None:
-        levels = window(*wish.window)
-        if levels is None:
-            raise DicomInvalid("The window is none")
-    values = stored_values(image, decoded.values, overshoots=decoded.overshoots)
-    return np.ascontiguousarray(grey_levels(image, values, size, voi=levels))
+        return shrink(*_cut(np.ascontiguousarray(luminance(image, decoded.values)), wish, size))
+    stored = stored_values(image, decoded.values, overshoots=decoded.overshoots)
+    levels = window(*wish.window) if wish.window is not None else None
+    if wish.window is not None and levels is None:
+        raise DicomInvalid("The window is none")
+    if wish.source is not None and levels is None:
+        levels = own_levels(image, stored)
+    part, size = _cut(stored, wish, size)
+    return np.ascontiguousarray(grey_levels(image, part, size, voi=levels))
+
+
+def _cut(values: NDArray[Any], wish: PictureWish, size: tuple[int, int]) -> tuple[NDArray[Any], tuple[int, int]]:
+    """The part of `values` (h, w) that is asked for, and the size to show it in. Raises DicomInvalid."""
+    if wish.source is None:
+        return values, size
+    rows, columns = _part((values.shape[0], values.shape[1]), wish.source)
+    part = np.ascontiguousarray(values[rows, columns])
+    return part, target_size(part.shape[0], part.shape[1], _longest_of(part.shape))
+
+
+def _longest_of(shape: tuple[int, ...]) -> int:
+    """The longest side that keeps a picture of this shape within PICTURE_PIXELS: its windows are floats in memory."""
+    rows, columns = shape[:2]
+    return max(1, int(max(rows, columns) * min(1.0, math.sqrt(PICTURE_PIXELS / (rows * columns)))))
+
+
+def _part(shape: tuple[int, int], source: tuple[int, int, int, int]) -> tuple[slice, slice]:
+    """The rows and columns of `source`. Raises DicomInvalid where it begins outside of the image."""
+    left, top, width, height = source
+    if not (0 <= left < shape[1] and 0 <= top < shape[0] and width and height):
+        raise DicomInvalid("The part asked for lies outside of the image")
+    return slice(top, top + abs(height)), slice(left, left + abs(width))

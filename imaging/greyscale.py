@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from core.errors import DicomInvalid
 from imaging import dicom
 from imaging.dicom import DicomImage
-from imaging.resize import shrink
+from imaging.resize import shrink, target_size
 from imaging.walk import MODALITY_LUT_SEQUENCE, VOI_LUT_SEQUENCE, Value
 
 Floats = NDArray[np.float32]
@@ -160,6 +160,15 @@ def grey_levels(
     if straight and mask is None:
         return _rendered(image, shrink(values, size).astype(np.float32), asked=voi)
     return shrink(_rendered(image, values.astype(np.float32), mask, asked=voi), size)
+
+
+def own_levels(image: DicomImage, values: NDArray[np.generic]) -> Levels:
+    """What the whole of `image` is shown with where nothing else is asked: for a part of it."""
+    found = _modality(image)(shrink(values, target_size(image.rows, image.columns, 1024)).astype(np.float32))
+    voi = _voi(image)
+    if voi is None or (np.ptp(voi(found)) == 0 and np.ptp(found) > 0):
+        return robust_window(found)
+    return voi
 
 
 def _rendered(

@@ -19,7 +19,7 @@ IMAGES_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class StoredInstance:
-    """One Image that DICOM can name. `jobs` are those of its Jobs that have a result, oldest first."""
+    """One Image that DICOM can name, in no quarantine. `jobs` are its Jobs with a result, oldest first."""
 
     image_id: UUID
     study_id: UUID
@@ -85,6 +85,8 @@ def _nameable() -> Any:
         Image.series_instance_uid.is_not(None),
         Image.sop_class_uid.is_not(None),
         Image.attributes.is_not(None),
+        # Nobody looks at what may have a name in its pixels before it is released.
+        Image.quarantined.is_(False),
     )
 
 

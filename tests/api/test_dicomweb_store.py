@@ -6,14 +6,17 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import UUID
 
 import httpx2
+import numpy as np
+import psutil
 import pytest
 from sqlalchemy import text
 
-from core.settings import Settings
+from core.settings import MEBIBYTE, Settings
 from db.session import Database
 from storage.s3 import S3Store
 from tests.api.conftest import Api, Trace
@@ -179,3 +182,60 @@ def patiently(ask):  # type: ignore[no-untyped-def]
         except OSError:  # requests' errors are some
             assert time.monotonic() < end
             time.sleep(0.3)
+
+
+def test_what_is_in_quarantine_is_not_shown(client: httpx2.Client) -> None:
+    assert client.patch("/v1/site", json={"burned_in": "quarantine"}).status_code == 200
+    answer = post(client, body(made(1, BurnedInAnnotation="YES")))
+    assert answer.status_code == 202
+    (stored,) = values(answer.json(), "00081199")
+    assert client.get("/dicom-web/studies").json() == []
+    assert client.get(one(stored, "00081190")).status_code == 404
+    (job,) = client.get("/v1/jobs").json()["items"]
+    assert client.post(f"/v1/jobs/{job['id']}/release").status_code == 200
+    assert len(client.get("/dicom-web/studies").json()) == 1
+    assert client.get(one(stored, "00081190")).status_code == 200
+
+
+def test_memory_of_large_instances(
+    settings: Settings, settings_env: dict[str, str], store: S3Store, api_key: str, model: UUID
+) -> None:
+    """Stored, and given in six ways at once, 57 MiB each: less than 64 MiB more than idle."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app", "--port", str(port)]
+    child = subprocess.Popen(command, env=settings_env, cwd=ROOT, stderr=subprocess.DEVNULL)
+    api = Api(url=f"http://127.0.0.1:{port}", port=port, settings=settings, key=api_key)
+    pixels = np.random.default_rng(1).integers(0, 4096, (6000, 5000)).astype(np.uint16)
+    uids = {"StudyInstanceUID": "1.7", "SeriesInstanceUID": "1.7.1", "SOPInstanceUID": "1.7.1.1"}
+    large = dicom(pixels, syntax=SYNTAX, **uids)
+    try:
+        wait_until_served(api)
+        with api.client() as client:
+            first = post(client, body(made(2)))
+            url = one(values(first.json(), "00081199")[0], "00081190")
+            assert client.get(f"{url}/frames/1").status_code == 200
+            process = psutil.Process(child.pid)
+            idle = highest = process.memory_info().rss
+            stored = one(values(post(client, body(large, large)).json(), "00081199")[0], "00081190")
+
+        def size_of(ask: tuple[str, str]) -> int:
+            with httpx2.stream("GET", stored + ask[0], headers=api.headers | {"Accept": ask[1]}, timeout=60) as answer:
+                assert answer.status_code == 200
+                return sum(len(piece) for piece in answer.iter_raw())
+
+        asks = [
+            ("", "application/dicom; transfer-syntax=*"), ("/frames/1", "application/octet-stream"),
+            ("/bulkdata/7FE00010", "*/*"), ("", "application/dicom"), ("/rendered", "image/jpeg"), ("/metadata", "*/*"),
+        ]  # fmt: skip
+        with ThreadPoolExecutor(len(asks)) as pool:
+            answers = [pool.submit(size_of, ask) for ask in asks]
+            while not all(answer.done() for answer in answers):
+                highest = max(highest, process.memory_info().rss)
+                time.sleep(0.02)
+        sizes = [answer.result() for answer in answers]
+        assert sizes[1] == pixels.nbytes
+        assert min(sizes[0], sizes[2], sizes[3]) > pixels.nbytes
+        assert highest - idle < 64 * MEBIBYTE
+    finally:
+        child.kill()
+        child.wait()

@@ -97,6 +97,7 @@ def test_pictures(pool: DecoderPool) -> None:
     assert np.abs(np.asarray(exact).astype(float) - wanted).max() <= 1
     part = shown(format=PictureFormat.PNG, source=(10, 20, -30, 40))
     assert np.array_equal(np.asarray(part), np.asarray(whole)[20:60, 10:40][:, ::-1])
+    assert part.size == (30, 40)
     with pytest.raises(DicomInvalid):
         shown(source=(300, 0, 10, 10))
     with pytest.raises(DicomInvalid):
