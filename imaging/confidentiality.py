@@ -38,6 +38,9 @@ DESCRIPTIVE = frozenset(
         0x00283002, 0x00283003, 0x00283004, 0x00283006,  # LUT descriptor, explanation, type and data
     }
 )  # fmt: skip
+# Where the attributes of CR and DX objects lie that are not in the table: codes and equipment, acquisition, relations,
+# pixels, procedure context, views, presentation. Of any other group nothing outside of the table stays.
+READING_GROUPS = frozenset({0x0008, 0x0018, 0x0020, 0x0028, 0x0040, 0x0054, 0x2010, 0x2050})
 # They name a kind of object, never one of them, so they stay though a vendor may have registered them.
 CLASS_UIDS = frozenset({0x00080016, 0x0008001A, 0x0008001B, 0x00081150})
 
@@ -64,7 +67,7 @@ class Row:
 
 @lru_cache(maxsize=1)
 def rows() -> dict[int, Row]:
-    """The table's rows by tag. Its groups of tags (private, 50xx, 60xx) are in `_of_group`."""
+    """The table's rows by tag. Its groups of tags (private, 50xx, 60xx) are none of `READING_GROUPS`."""
     with TABLE.open(newline="") as file:
         return {
             int(row["tag"], 16): Row(row["action"], row["modified_dates"] == "C")
@@ -95,24 +98,16 @@ def profile_action(tag: int, *, sop_class: str | None) -> Action:
 
 
 def _outside(tag: int) -> Action:
-    """A tag without a row of its own."""
+    """A tag without a row of its own; private attributes, curves and overlays are rows of the table without a tag."""
     vr = vr_of(tag)
-    if _of_group(tag) or vr is None:
+    # Group lengths would be wrong, and say nothing.
+    if tag >> 16 not in READING_GROUPS or tag & 0xFFFF == 0 or vr is None:
         return Action.REMOVE
     if vr in TEXT_VRS | BULK_VRS:
         return Action.KEEP if tag in DESCRIPTIVE else Action.REMOVE
     if vr == "UI":
         return Action.KEEP if tag in CLASS_UIDS else Action.STANDARD
     return Action.SHIFT if vr in {"DA", "DT", "TM"} else Action.KEEP
-
-
-def _of_group(tag: int) -> bool:
-    """Private attributes, curves and overlays (rows of the table); group lengths, which would be wrong; and bookkeeping
-    that no data set holds (commands, file meta information, directories) and that nothing after the pixels is.
-    """
-    group = tag >> 16
-    repeating = group & 0xFF00 in {0x5000, 0x6000}
-    return bool(group & 1) or repeating or tag & 0xFFFF == 0 or group < 0x0008 or tag >= 0x7FE00000
 
 
 def vr_of(tag: int) -> str | None:
