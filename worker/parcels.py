@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.delivery_secrets import DeliverySecret
-from core.errors import DeliveryRefused, ImageInvalid, NotFound, ObjectMissing
+from core.errors import DeliveryRefused, ImageInvalid, InputIntegrity, NotFound
 from core.identity import Identity
-from core.result_record import Pictures, ResultRecord
+from core.result_record import ResultRecord
 from core.sealing import InstallationKey, SiteKey
 from core.settings import Settings
 from core.vocabulary import AuditAction, DeliveryKind, ReportKind
 from db.repositories import audit, delivery_rules, identities, jobs, policies, results
 from db.repositories.deliveries import Claim
 from db.session import Database, Session
+from storage.pictures import fetch
 from storage.store import ObjectStore
 
 ACTOR = "worker"
@@ -97,12 +98,7 @@ def rendered(parcel: Parcel, kinds: Sequence[ReportKind], store: ObjectStore) ->
     if record is None:
         raise DeliveryRefused("The job has no result.")
     try:
-        pictures = _pictures(record, store) if any(FORMS[kind].pictures for kind in kinds) else None
+        pictures = fetch(store, record) if any(FORMS[kind].pictures for kind in kinds) else None
         return [render(kind, record, pictures, parcel.identity).content for kind in kinds]
-    except (NotFound, ObjectMissing, ImageInvalid) as error:
+    except (NotFound, InputIntegrity, ImageInvalid) as error:
         raise DeliveryRefused("The result cannot be given in a form that the rule asks for.") from error
-
-
-def _pictures(record: ResultRecord, store: ObjectStore) -> Pictures:
-    heatmaps = {one.label: store.get(one.heatmap_key) for one in record.findings if one.heatmap_key is not None}
-    return Pictures(preview=store.get(record.preview_key), heatmaps=heatmaps)
