@@ -59,7 +59,6 @@ class SitePolicy(Base):
     site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"), primary_key=True)
     sealed_key: Mapped[bytes] = mapped_column(LargeBinary)
     burned_in: Mapped[str] = mapped_column(server_default=BurnedInPolicy.REFUSE.value)
-    accept_secondary_capture: Mapped[bool] = mapped_column(server_default=false())
     retention_days: Mapped[int | None]
     created_at: Mapped[datetime] = _now()
 

@@ -24,7 +24,6 @@ def policy(session: Session, *, site_id: UUID) -> SitePolicy:
         site_id=site_id,
         sealed_key=b"",
         burned_in=BurnedInPolicy.REFUSE.value,
-        accept_secondary_capture=False,
         retention_days=None,
     )
 
@@ -42,7 +41,7 @@ def site_key(session: Session, *, site_id: UUID, installation: InstallationKey) 
     return installation.site_key(sealed, context=_context(site_id))
 
 
-COLUMNS = ("burned_in", "accept_secondary_capture", "retention_days")
+COLUMNS = ("burned_in", "retention_days")
 
 
 def change(

@@ -200,7 +200,6 @@ def upgrade() -> None:
         sa.Column("site_id", sa.Uuid(), nullable=False),
         sa.Column("sealed_key", sa.LargeBinary(), nullable=False),
         sa.Column("burned_in", sa.Text(), server_default="refuse", nullable=False),
-        sa.Column("accept_secondary_capture", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("retention_days", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint(

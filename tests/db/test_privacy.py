@@ -74,13 +74,13 @@ def test_a_site_has_the_defaults_until_it_changes_them(
 ) -> None:
     with database.unit_of_work() as session:
         found = policies.policy(session, site_id=site)
-        assert (found.burned_in, found.accept_secondary_capture, found.retention_days) == ("refuse", False, None)
+        assert (found.burned_in, found.retention_days) == ("refuse", None)
     with database.unit_of_work() as session:
         values = {"burned_in": BurnedInPolicy.QUARANTINE.value, "retention_days": 30}
         policies.change(session, site_id=site, installation=installation, values=values, actor="cli")
     with database.unit_of_work() as session:
         found = policies.policy(session, site_id=site)
-        assert (found.burned_in, found.accept_secondary_capture, found.retention_days) == ("quarantine", False, 30)
+        assert (found.burned_in, found.retention_days) == ("quarantine", 30)
         policies.change(session, site_id=site, installation=installation, values={"retention_days": None}, actor="cli")
     with database.unit_of_work() as session:
         found = policies.policy(session, site_id=site)
