@@ -67,6 +67,21 @@ def test_stored_is_deidentified_and_the_identity_opens(
     assert list(actions) == ["image_received"]
 
 
+def test_another_writer_s_meta_group_is_the_same_image(client: httpx2.Client, database: Database) -> None:
+    """As when a PACS sends again what was uploaded by hand: PS3.10's group 0002 is of the writer, not of the image."""
+    data = radiograph()
+    instance = dcmread(io.BytesIO(data))
+    instance.file_meta.ImplementationClassUID = "1.2.3.4.5"
+    instance.file_meta.ImplementationVersionName = "ANOTHER"
+    rewritten = io.BytesIO()
+    instance.save_as(rewritten, enforce_file_format=True)
+    assert rewritten.getvalue() != data
+    answers = [submit(client, content) for content in (data, rewritten.getvalue(), data)]
+    assert [answer.status_code for answer in answers] == [202, 202, 202]
+    assert len({answer.json()["image"]["id"] for answer in answers}) == 1
+    assert only_image(database).received_sha256 is not None
+
+
 def test_the_same_file_is_the_same_image_and_other_pixels_conflict(
     client: httpx2.Client, database: Database, trace: Trace
 ) -> None:
