@@ -10,8 +10,9 @@ from psycopg2 import errors
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from core.vocabulary import TERMINAL_STATES, JobState
-from db.repositories import jobs, shadow_predictions
+from core.vocabulary import TERMINAL_STATES, AuditAction, JobState
+from db.hospital_tables import Batch, BatchItem, DeliveryRule, SitePolicy
+from db.repositories import audit, jobs, shadow_predictions
 from db.session import Database
 from tests.factories import make_image, make_job, make_model, make_outcome
 
@@ -49,16 +50,45 @@ PREDICTION = (
     ' preview_key, "window", timings_ms'
 )
 
+AUDIT = "id, site_id, actor, subject, detail, previous_hash, hash, action, number"
+
+
+def audit_with(action: str, number: str) -> str:
+    return (
+        f"INSERT INTO audit_record ({AUDIT}) SELECT gen_random_uuid(), site_id, actor, subject, detail, previous_hash,"
+        f" hash, {action}, {number} FROM audit_record LIMIT 1"
+    )
+
+
 # Each breaks the one rule that it stands with, and no other.
 BROKEN = [
     ("ck_api_key_scopes_known", "UPDATE api_key SET scopes = '{read,root}'"),
     ("ck_api_key_secret_sha256_length", "UPDATE api_key SET secret_sha256 = 'abc'"),
+    ("ck_audit_record_action_known", audit_with("'looked'", "9")),
+    ("ck_audit_record_number_positive", audit_with("action", "0")),
+    ("ck_batch_closed_means_dated", "UPDATE batch SET state = 'closed'"),
+    ("ck_batch_closed_means_dated", "UPDATE batch SET closed_at = now()"),
+    ("ck_batch_files_positive", "UPDATE batch SET files = 0"),
+    ("ck_batch_item_job_means_judged", "UPDATE batch_item SET job_id = (SELECT id FROM job)"),
+    ("ck_batch_item_rejected_means_code", "UPDATE batch_item SET code = 'x'"),
+    ("ck_batch_item_rejected_means_code", "UPDATE batch_item SET state = 'rejected'"),
+    ("ck_batch_item_sha256_length", "UPDATE batch_item SET sha256 = 'abc'"),
+    ("ck_batch_item_state_known", "UPDATE batch_item SET state = 'lost'"),
+    ("ck_batch_state_known", "UPDATE batch SET state = 'ajar'"),
+    ("ck_delivery_delivered_means_dated", "UPDATE delivery SET state = 'delivered'"),
+    ("ck_delivery_delivered_means_dated", "UPDATE delivery SET delivered_at = now()"),
+    ("ck_delivery_leased_means_pending", "UPDATE delivery SET state = 'dead', leased_until = now()"),
+    ("ck_delivery_rule_events_known", "UPDATE delivery_rule SET events = '{running}'"),
+    ("ck_delivery_rule_kind_known", "UPDATE delivery_rule SET kind = 'fax'"),
+    ("ck_delivery_rule_reports_known", "UPDATE delivery_rule SET reports = '{sr,letter}'"),
+    ("ck_delivery_state_known", "UPDATE delivery SET state = 'lost'"),
     ("ck_finding_decision_known", "UPDATE finding SET decision = 'perhaps'"),
     ("ck_finding_probability_range", "UPDATE finding SET probability = 1.01"),
     ("ck_finding_probability_range", "UPDATE finding SET probability = 'NaN'"),
     ("ck_finding_probability_range", "UPDATE finding SET threshold = -0.01"),
     ("ck_finding_stability_range", "UPDATE finding SET stability = 1.01"),
     ("ck_image_media_kind_known", "UPDATE image SET media_kind = 'gif'"),
+    ("ck_image_received_sha256_length", "UPDATE image SET received_sha256 = 'abc'"),
     ("ck_image_sha256_length", "UPDATE image SET sha256 = 'abc'"),
     *(("ck_image_sizes_positive", f"UPDATE image SET {name} = 0") for name in ("size_bytes", "rows", "columns")),
     ("ck_image_sizes_positive", "UPDATE image SET bits_stored = 0"),
@@ -99,8 +129,24 @@ BROKEN = [
     ("ck_prediction_window_corners", "UPDATE prediction SET \"window\" = '{0,1}'"),
     ("ck_shadow_prediction_engine_known", "UPDATE shadow_prediction SET engine = 'abacus'"),
     ("ck_shadow_prediction_infer_ms_positive", "UPDATE shadow_prediction SET infer_ms = -1"),
+    ("ck_site_policy_burned_in_known", "UPDATE site_policy SET burned_in = 'ignore'"),
+    ("ck_site_policy_retention_positive", "UPDATE site_policy SET retention_days = 0"),
+    ("ck_study_result_images_add_up", "UPDATE study_result SET images = 1, failed_images = 2"),
+    ("ck_study_result_images_add_up", "UPDATE study_result SET other_images = -1"),
+    ("ck_study_result_rule_known", "UPDATE study_result SET rule = 'median'"),
+    ("ck_study_result_settled_means_dated", "UPDATE study_result SET state = 'settled'"),
+    ("ck_study_result_state_known", "UPDATE study_result SET state = 'ajar'"),
     ("uq_api_key_prefix", "INSERT INTO api_key (id, site_id, name, prefix, secret_sha256, scopes)"
         " SELECT gen_random_uuid(), site_id, name, prefix, secret_sha256, scopes FROM api_key"),
+    ("uq_audit_record_site_id_number", audit_with("action", "number")),
+    ("uq_batch_item_batch_id_position", "INSERT INTO batch_item (id, batch_id, position, sealed_path, sha256)"
+        " SELECT gen_random_uuid(), batch_id, position, sealed_path, sha256 FROM batch_item"),
+    ("uq_batch_site_id_idempotency_key", "INSERT INTO batch (id, site_id, idempotency_key, request_hash, files)"
+        " SELECT gen_random_uuid(), site_id, idempotency_key, request_hash, files FROM batch"),
+    ("uq_delivery_rule_id_job_id_redelivery_of", "INSERT INTO delivery (id, site_id, rule_id, job_id)"
+        " SELECT gen_random_uuid(), site_id, rule_id, job_id FROM delivery"),
+    ("uq_delivery_rule_site_id_name", "INSERT INTO delivery_rule (id, site_id, name, kind, target, reports, events)"
+        " SELECT gen_random_uuid(), site_id, name, kind, target, reports, events FROM delivery_rule"),
     ("uq_explanation_finding_id", "INSERT INTO explanation (id, finding_id, heatmap_key, regions)"
         " SELECT gen_random_uuid(), finding_id, heatmap_key, regions FROM explanation"),
     ("uq_finding_prediction_id_label",
@@ -129,6 +175,17 @@ def one_of_each(database: Database, site: UUID, api_key: str) -> Database:
     """A database with one row in every table: a job that succeeded, and all it stands on."""
     with database.unit_of_work() as session:
         image = make_image(session, site, sop_instance_uid="1.2.3", study_instance_uid="1.2")
+        session.add(SitePolicy(site_id=site, sealed_key=b"k"))
+        batch = Batch(site_id=site, idempotency_key="key", request_hash="h", files=1)
+        session.add(batch)
+        session.flush()
+        session.add(BatchItem(batch_id=batch.id, position=0, sealed_path=b"p", sha256="0" * 64))
+        session.add(
+            DeliveryRule(
+                site_id=site, name="one", kind="webhook", target={}, reports=[], events=[JobState.SUCCEEDED.value]
+            )
+        )
+        session.flush()
         make_job(session, site, image_id=image.id, idempotency_key="key")
         model = make_model(session).id
         (claim,) = jobs.claim(session, owner="w", limit=1, lease_s=30)
@@ -142,6 +199,7 @@ def one_of_each(database: Database, site: UUID, api_key: str) -> Database:
             decisions={},
             infer_ms=1.0,
         )
+        audit.append(session, site_id=site, actor="tests", action=AuditAction.SITE_CHANGED, subject=f"site {site}")
     return database
 
 
@@ -170,6 +228,7 @@ LEGAL = {
     "queued": {"running", "cancelled", "expired"},
     "running": {"succeeded", "failed", "retry_wait", "dead", "cancelled", "queued"},
     "retry_wait": {"running", "cancelled", "expired"},
+    "held": {"queued", "cancelled"},
 }
 
 
@@ -220,6 +279,10 @@ def finished(state: JobState) -> str:
         ("UPDATE job SET fence = fence - 1", "may not go back"),
         ("UPDATE job_event SET code = 'x'", "append-only"),
         ("DELETE FROM job_event", "append-only"),
+        ("UPDATE audit_record SET actor = 'x'", "append-only"),
+        ("DELETE FROM audit_record", "append-only"),
+        ("TRUNCATE audit_record", "append-only"),
+        ("DELETE FROM audit_head", "alone"),
         ("UPDATE model_version_event SET actor = 'x'", "append-only"),
         ("DELETE FROM model_version_event", "append-only"),
     ],
