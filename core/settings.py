@@ -55,6 +55,23 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     wait_limit: PositiveFloat = 30.0
 
+    # The web application: where it was built. Its sessions end when idle, and at the latest after `session_lifetime`.
+    ui_folder: Path | None = None
+    samples_folder: Path | None = None
+    session_idle: PositiveFloat = 3600.0
+    session_lifetime: PositiveFloat = 12 * 3600.0
+    login_failures: PositiveInt = 5
+    login_lock: PositiveFloat = 60.0
+    login_lock_cap: PositiveFloat = 3600.0
+    # How browsers reach us, such as https://lucency.hospital.org; behind TLS it makes browsers insist on it.
+    public_url: str | None = None
+    # Sign-in by OpenID Connect, offered when an issuer is set. Who signs in becomes nobody by that alone: a user of
+    # that e-mail address must exist.
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_name: str = "single sign-on"
+
     # Intake. The temporary folder must hold `upload_bytes` for every concurrent upload.
     temporary_folder: Path | None = None
     upload_bytes: PositiveInt = 128 * MEBIBYTE

@@ -214,14 +214,66 @@ class AuditAction(StrEnum):
     SITE_CHANGED = "site_changed"
     KEY_ISSUED = "key_issued"
     KEY_REVOKED = "key_revoked"
+    SIGNED_IN = "signed_in"
+    SIGN_IN_LOCKED = "sign_in_locked"
+    USER_ADDED = "user_added"
+    USER_CHANGED = "user_changed"
+    WORKER_CONTROLLED = "worker_controlled"
+    MODEL_MOVED = "model_moved"
 
 
 class Scope(StrEnum):
-    """What an API key may do."""
+    """What an API key, or a user by its role, may do.
+
+    `admin` includes `submit` and `read` at its Site; `operate`, which
+    is for the platform as a whole (models, workers, Sites), is included in nothing.
+    """
 
     SUBMIT = "submit"
     READ = "read"
     ADMIN = "admin"
+    OPERATE = "operate"
+
+
+class Role(StrEnum):
+    """What a user may do at one Site."""
+
+    VIEWER = "viewer"
+    SUBMITTER = "submitter"
+    ADMIN = "admin"
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        return ROLE_SCOPES[self]
+
+
+ROLE_SCOPES = {
+    Role.VIEWER: frozenset({Scope.READ}),
+    Role.SUBMITTER: frozenset({Scope.READ, Scope.SUBMIT}),
+    Role.ADMIN: frozenset({Scope.READ, Scope.SUBMIT, Scope.ADMIN}),
+}
+
+
+class SignIn(StrEnum):
+    """How a user proved who they are."""
+
+    PASSWORD = "password"  # noqa: S105 — the name of a way, no secret
+    OIDC = "oidc"
+
+
+class Verdict(StrEnum):
+    """What a reader says of a Finding's decision."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+
+
+class WorkerWish(StrEnum):
+    """What an operator wants of a worker: to go on, to claim nothing more, or to end and be started anew."""
+
+    RUN = "run"
+    DRAIN = "drain"
+    RESTART = "restart"
 
 
 DISCLAIMER = "Not a medical device. For research and education; not for clinical use or primary diagnosis."

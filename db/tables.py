@@ -37,6 +37,7 @@ from core.vocabulary import (
     MediaKind,
     ModelState,
     Scope,
+    WorkerWish,
 )
 
 ACTIVE_STATES = frozenset(JobState) - TERMINAL_STATES
@@ -85,11 +86,20 @@ def _now() -> Mapped[datetime]:
 
 
 class Site(Base):
-    """A tenant."""
+    """A tenant. Its quotas: Jobs that may be active at once, and bytes of Images that may be stored; null is the
+    installation's limit, or none. A disabled one lets nobody in.
+    """
 
     __tablename__ = "site"
+    __table_args__ = (
+        CheckConstraint("active_limit > 0", name="active_limit_positive"),
+        CheckConstraint("stored_bytes_limit > 0", name="stored_bytes_limit_positive"),
+    )
     id: Mapped[UUID] = _key()
     name: Mapped[str] = mapped_column(unique=True)
+    active_limit: Mapped[int | None]
+    stored_bytes_limit: Mapped[int | None] = mapped_column(BigInteger)
+    disabled_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = _now()
 
 
@@ -110,6 +120,8 @@ class ApiKey(Base):
     created_at: Mapped[datetime] = _now()
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    # To the minute: a write with every request would cost more than it tells.
+    used_at: Mapped[datetime | None]
 
 
 class Study(Base):
@@ -303,7 +315,8 @@ class Prediction(Base):
     `produced_by` is what a replay must have alike: versions, threads, the size of the batch and the place in it.
     `region` is null of a model that tells no regions apart; `probabilities` are those of labels that are neither
     Findings nor regions. `routing`: {specialist, probability, referred} of a hierarchy. `sanity`: {accepted, flags:
-    [{code, score, limit}]} where the model judges its input.
+    [{code, score, limit}]} where the model judges its input. `input_statistics`: figures of the network's input, by
+    which drift is seen.
     """
 
     __tablename__ = "prediction"
@@ -330,6 +343,7 @@ class Prediction(Base):
     preview_key: Mapped[str]
     window: Mapped[list[float]] = mapped_column(ARRAY(Double()))
     timings_ms: Mapped[dict[str, Any]]
+    input_statistics: Mapped[dict[str, Any] | None]
     produced_by: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     created_at: Mapped[datetime] = _now()
     model_version: Mapped[ModelVersion] = relationship(lazy="raise_on_sql")
@@ -376,12 +390,17 @@ class Worker(Base):
     """A worker process as it last told of itself; `progress_at` is its last poll or claim.
 
     `failed_digest`: the active ModelVersion that it could not load, with the error's code; it serves the one before.
+    `wish`: what an operator wants of it.
     """
 
     __tablename__ = "worker"
+    __table_args__ = (one_of("wish", WorkerWish),)
     name: Mapped[str] = mapped_column(primary_key=True)
     pid: Mapped[int]
     engine: Mapped[str]
+    device: Mapped[str | None]
+    host: Mapped[str | None]
+    wish: Mapped[str] = mapped_column(server_default=WorkerWish.RUN.value)
     model_digest: Mapped[str | None]
     failed_digest: Mapped[str | None]
     failed_code: Mapped[str | None]

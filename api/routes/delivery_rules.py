@@ -34,7 +34,7 @@ from db.hospital_tables import DeliveryRule
 from db.repositories import delivery_rules, policies
 from db.session import Session
 
-router = APIRouter(prefix="/v1/delivery-rules", tags=["deliveries"])
+router = APIRouter(prefix="/v1/delivery-rules", tags=["delivery-rules"])
 
 # A target may carry certificates.
 BODY_BYTES = 256 * 1024

@@ -1,0 +1,44 @@
+import type { Catalogue } from '../en';
+import account from './account.json';
+import admin from './admin.json';
+import audit from './audit.json';
+import batches from './batches.json';
+import dead from './dead.json';
+import deliveries from './deliveries.json';
+import drift from './drift.json';
+import job from './job.json';
+import jobs from './jobs.json';
+import login from './login.json';
+import models from './models.json';
+import overview from './overview.json';
+import problems from './problems.json';
+import shell from './shell.json';
+import studies from './studies.json';
+import submit from './submit.json';
+import viewer from './viewer.json';
+import words from './words.json';
+import workers from './workers.json';
+
+const catalogue: Catalogue = {
+  account,
+  admin,
+  audit,
+  batches,
+  dead,
+  deliveries,
+  drift,
+  job,
+  jobs,
+  login,
+  models,
+  overview,
+  problems,
+  shell,
+  studies,
+  submit,
+  viewer,
+  words,
+  workers,
+};
+
+export default catalogue;

@@ -1,0 +1,7 @@
+import { useTranslation } from 'react-i18next';
+import { Page } from '@/components/Page';
+
+export function KeysPage() {
+  const { t } = useTranslation('admin');
+  return <Page title={t('title')} />;
+}

@@ -1,0 +1,167 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
+import { sessionQuery } from '@/auth/session';
+import { queryClient } from '@/queries';
+import { Crashed, NotFound, Pending } from '@/shell/states';
+
+const root = createRootRoute({ notFoundComponent: NotFound, errorComponent: Crashed });
+
+const login = createRoute({
+  getParentRoute: () => root,
+  path: '/login',
+  validateSearch: (search: Record<string, unknown>): { next?: string } =>
+    typeof search.next === 'string' && search.next.startsWith('/') && !search.next.startsWith('//')
+      ? { next: search.next }
+      : {},
+  component: lazyRouteComponent(() => import('@/pages/login/LoginPage'), 'LoginPage'),
+});
+
+// Everything but the login needs a session; the address that was wanted is gone to after it.
+const inside = createRoute({
+  getParentRoute: () => root,
+  id: 'inside',
+  beforeLoad: async ({ location }) => {
+    const session = await queryClient.ensureQueryData(sessionQuery);
+    if (session === null) throw redirect({ to: '/login', search: { next: location.href } });
+  },
+  pendingComponent: Pending,
+  component: lazyRouteComponent(() => import('@/shell/Shell'), 'Shell'),
+});
+
+// Search parameters are the page's own: each reads and validates them where it is used (`pages/<name>/search.ts`).
+type Search = Record<string, unknown>;
+const anySearch = (search: Search): Search => search;
+
+const home = createRoute({
+  getParentRoute: () => inside,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect({ to: '/submit' });
+  },
+});
+const submit = createRoute({
+  getParentRoute: () => inside,
+  path: '/submit',
+  component: lazyRouteComponent(() => import('@/pages/submit/SubmitPage'), 'SubmitPage'),
+});
+const jobs = createRoute({
+  getParentRoute: () => inside,
+  path: '/jobs',
+  validateSearch: anySearch,
+  component: lazyRouteComponent(() => import('@/pages/jobs/JobsPage'), 'JobsPage'),
+});
+const job = createRoute({
+  getParentRoute: () => inside,
+  path: '/jobs/$jobId',
+  component: lazyRouteComponent(() => import('@/pages/job/JobPage'), 'JobPage'),
+});
+const viewer = createRoute({
+  getParentRoute: () => inside,
+  path: '/jobs/$jobId/view',
+  validateSearch: anySearch,
+  component: lazyRouteComponent(() => import('@/pages/viewer/ViewerPage'), 'ViewerPage'),
+});
+const studies = createRoute({
+  getParentRoute: () => inside,
+  path: '/studies',
+  validateSearch: anySearch,
+  component: lazyRouteComponent(() => import('@/pages/studies/StudiesPage'), 'StudiesPage'),
+});
+const study = createRoute({
+  getParentRoute: () => inside,
+  path: '/studies/$studyId',
+  component: lazyRouteComponent(() => import('@/pages/study/StudyPage'), 'StudyPage'),
+});
+const batches = createRoute({
+  getParentRoute: () => inside,
+  path: '/batches',
+  validateSearch: anySearch,
+  component: lazyRouteComponent(() => import('@/pages/batches/BatchesPage'), 'BatchesPage'),
+});
+const batch = createRoute({
+  getParentRoute: () => inside,
+  path: '/batches/$batchId',
+  validateSearch: anySearch,
+  component: lazyRouteComponent(() => import('@/pages/batch/BatchPage'), 'BatchPage'),
+});
+const account = createRoute({
+  getParentRoute: () => inside,
+  path: '/account',
+  component: lazyRouteComponent(() => import('@/pages/account/AccountPage'), 'AccountPage'),
+});
+const overview = createRoute({
+  getParentRoute: () => inside,
+  path: '/admin/overview',
+  validateSearch: anySearch,
+  component: lazyRouteComponent(() => import('@/pages/overview/OverviewPage'), 'OverviewPage'),
+});
+const workers = createRoute({
+  getParentRoute: () => inside,
+  path: '/admin/workers',
+  component: lazyRouteComponent(() => import('@/pages/workers/WorkersPage'), 'WorkersPage'),
+});
+const dead = createRoute({
+  getParentRoute: () => inside,
+  path: '/admin/dead',
+  validateSearch: anySearch,
+  component: lazyRouteComponent(() => import('@/pages/dead/DeadPage'), 'DeadPage'),
+});
+const models = createRoute({
+  getParentRoute: () => inside,
+  path: '/admin/models',
+  component: lazyRouteComponent(() => import('@/pages/models/ModelsPage'), 'ModelsPage'),
+});
+const model = createRoute({
+  getParentRoute: () => inside,
+  path: '/admin/models/$modelId',
+  component: lazyRouteComponent(() => import('@/pages/model/ModelPage'), 'ModelPage'),
+});
+const drift = createRoute({
+  getParentRoute: () => inside,
+  path: '/admin/drift',
+  validateSearch: anySearch,
+  component: lazyRouteComponent(() => import('@/pages/drift/DriftPage'), 'DriftPage'),
+});
+const sites = createRoute({
+  getParentRoute: () => inside,
+  path: '/admin/sites',
+  component: lazyRouteComponent(() => import('@/pages/sites/SitesPage'), 'SitesPage'),
+});
+const users = createRoute({
+  getParentRoute: () => inside,
+  path: '/admin/users',
+  component: lazyRouteComponent(() => import('@/pages/users/UsersPage'), 'UsersPage'),
+});
+const keys = createRoute({
+  getParentRoute: () => inside,
+  path: '/admin/keys',
+  component: lazyRouteComponent(() => import('@/pages/keys/KeysPage'), 'KeysPage'),
+});
+const deliveries = createRoute({
+  getParentRoute: () => inside,
+  path: '/admin/deliveries',
+  validateSearch: anySearch,
+  component: lazyRouteComponent(() => import('@/pages/deliveries/DeliveriesPage'), 'DeliveriesPage'),
+});
+const audit = createRoute({
+  getParentRoute: () => inside,
+  path: '/admin/audit',
+  validateSearch: anySearch,
+  component: lazyRouteComponent(() => import('@/pages/audit/AuditPage'), 'AuditPage'),
+});
+
+const work = [home, submit, jobs, job, viewer, studies, study, batches, batch, account];
+const administration = [overview, workers, dead, models, model, drift, sites, users, keys, deliveries, audit];
+
+export const router = createRouter({
+  routeTree: root.addChildren([login, inside.addChildren([...work, ...administration])]),
+  defaultPreload: 'intent',
+  defaultPendingComponent: Pending,
+  defaultErrorComponent: Crashed,
+  scrollRestoration: true,
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}

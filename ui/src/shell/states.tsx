@@ -1,0 +1,36 @@
+import { Button, Center, Loader, Stack, Text, Title } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
+import { useTranslation } from 'react-i18next';
+import { ProblemNotice } from '@/components/ProblemNotice';
+
+/** While a page's code or its first data is on its way. */
+export function Pending() {
+  const { t } = useTranslation();
+  return (
+    <Center h="50vh">
+      <Loader aria-label={t('loading')} />
+    </Center>
+  );
+}
+
+/** A page that threw. */
+export function Crashed({ error, reset }: { error: unknown; reset: () => void }) {
+  return (
+    <Stack p="xl" maw={640} mx="auto">
+      <ProblemNotice error={error} onRetry={reset} />
+    </Stack>
+  );
+}
+
+export function NotFound() {
+  const { t } = useTranslation();
+  return (
+    <Stack p="xl" align="center">
+      <Title order={1}>{t('not_found')}</Title>
+      <Text>{t('not_found_detail')}</Text>
+      <Button component={Link} to="/">
+        {t('home')}
+      </Button>
+    </Stack>
+  );
+}
