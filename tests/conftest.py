@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import subprocess
 import sysconfig
 import uuid
@@ -29,6 +30,10 @@ TEMPLATE = "template_lucency"
 # 32 bytes of no secrecy in URL-safe base64: fixed, so that what is derived from it is the same in every run.
 IDENTITY_KEY = "dGhpcyBrZXkgaXMgZm9yIHRlc3RzIGFsb25lISEhISE="
 _numbers = itertools.count(1)
+
+# A shell's background job ignores SIGINT, and so would every process that it starts: Ctrl-C could not be tested.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
