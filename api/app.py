@@ -33,6 +33,7 @@ from api.routes import (
     predict,
     reports,
     results,
+    session,
     site,
     studies,
 )
@@ -62,7 +63,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.backends = make_backends(settings)
     work = (jobs, results, reports, predict, batches, batch_files, batch_results, studies)
-    for module in (*work, models, delivery_rules, deliveries, dicomweb, site, health):
+    for module in (*work, models, delivery_rules, deliveries, dicomweb, site, session, health):
         app.include_router(module.router)
     app.add_api_route("/", _index, methods=["GET"], response_model=IndexView, tags=["health"])
     install_metrics(app)

@@ -38,6 +38,8 @@ class Limiters:
     store: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(6))
     broker: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(4))
     archive: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(2))
+    # A hash takes 64 MiB.
+    passwords: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(2))
     draw: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(min(4, os.cpu_count() or 1)))
 
 

@@ -1,20 +1,23 @@
-"""Who asks, and the session to answer with: the API key, its scopes, and one committed transaction per use."""
+"""Who asks, and the session to answer with: an API key or a signed-in user, and one committed transaction per use."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated
 
 import structlog
-from fastapi import Depends, Header, Security
-from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Header, Request, Security
+from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
+from api import cookies
 from api.backends import Backends, backends_of
 from core.errors import Forbidden, RequestInvalid, Unauthorized
 from core.vocabulary import Scope
-from db.repositories import sites
+from db.repositories import sessions, sites
+from db.repositories.sessions import SignedIn
 from db.repositories.sites import Principal
 from db.session import Session
 
@@ -22,13 +25,45 @@ BackendsOf = Annotated[Backends, Depends(backends_of)]
 
 _bearer = HTTPBearer(auto_error=False, description="An API key: `Authorization: Bearer lcy_…`.")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key in a header of its own.")
+_cookie = APIKeyCookie(
+    name=cookies.COOKIE,
+    auto_error=False,
+    description=f"A browser's session; what changes something bears `{cookies.CSRF_HEADER}` as well.",
+)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-class Caller:
-    """The presented key. Each `session` authenticates in its own transaction: one indexed query beside the work's."""
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """The browser of a signed-in user, by its cookie; what would change something has passed the CSRF check."""
 
-    def __init__(self, backends: Backends, presented: str) -> None:
+    backends: Backends
+    token: str
+    attended: bool
+
+    def find(self, session: Session) -> SignedIn:
+        """The session of the cookie. Raises Unauthorized."""
+        return sessions.find(session, self.token, idle_s=self.backends.settings.session_idle, attended=self.attended)
+
+    @contextmanager
+    def session(self) -> Iterator[tuple[Session, SignedIn]]:
+        """One unit of work on the user's own account. Raises Unauthorized, DatabaseUnavailable."""
+        with self.backends.database.unit_of_work() as session:
+            yield session, self.find(session)
+
+    def look(self) -> SignedIn:
+        """Who it is. Raises Unauthorized, DatabaseUnavailable."""
+        with self.session() as (_session, found):
+            return found
+
+
+class Caller:
+    """Who asks: the presented key, or the browser of a signed-in user.
+
+    Each `session` authenticates in its own transaction: one indexed query beside the work's.
+    """
+
+    def __init__(self, backends: Backends, presented: str | Visitor) -> None:
         self.backends = backends
         self._presented = presented
 
@@ -39,28 +74,48 @@ class Caller:
         Raises Unauthorized, Forbidden, DatabaseUnavailable.
         """
         with self.backends.database.unit_of_work() as session:
-            principal = sites.authenticate(session, self._presented)
+            principal = self._authenticate(session)
             require(principal, scope)
             structlog.contextvars.bind_contextvars(site_id=str(principal.site_id))
             yield session, principal
 
+    def _authenticate(self, session: Session) -> Principal:
+        if isinstance(self._presented, Visitor):
+            return self._presented.find(session).principal
+        return sites.authenticate(session, self._presented)
+
 
 def require(principal: Principal, scope: Scope) -> None:
-    """Raises Forbidden where the key lacks `scope`; `admin` includes the others."""
-    if scope not in principal.scopes and Scope.ADMIN not in principal.scopes:
-        raise Forbidden(f"This needs an API key with the scope '{scope}'.")
+    """Raises Forbidden where `scope` is lacking; `admin` includes the others, but for `operate`."""
+    included = Scope.ADMIN in principal.scopes and scope is not Scope.OPERATE
+    if scope not in principal.scopes and not included:
+        raise Forbidden(f"This needs the scope '{scope}', of an API key or of the user's role at the Site.")
+
+
+def visitor(request: Request, backends: BackendsOf, cookie: Annotated[str | None, Security(_cookie)]) -> Visitor:
+    """Raises Unauthorized without a cookie, CsrfFailed; the cookie is verified with the first session."""
+    if not cookie:
+        raise Unauthorized
+    cookies.check_csrf(request, cookie, backends.settings)
+    return Visitor(backends, cookie, cookies.attended(request))
+
+
+VisitorOf = Annotated[Visitor, Depends(visitor)]
 
 
 def caller(
+    request: Request,
     backends: BackendsOf,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     header: Annotated[str | None, Security(_header)],
+    cookie: Annotated[str | None, Security(_cookie)],
 ) -> Caller:
-    """Raises Unauthorized where no key is presented; it is verified with the first session."""
+    """Raises Unauthorized where neither key nor cookie is presented; they are verified with the first session.
+
+    A key goes before a cookie, and needs no CSRF token: no browser sends it by itself.
+    """
     presented = bearer.credentials if bearer is not None else header
-    if not presented:
-        raise Unauthorized
-    return Caller(backends, presented)
+    return Caller(backends, presented or visitor(request, backends, cookie))
 
 
 CallerOf = Annotated[Caller, Depends(caller)]

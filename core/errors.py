@@ -154,6 +154,10 @@ class BatchCancelled(InputRejected):
     code, title = "batch_cancelled", "The batch was cancelled before the file was sent"
 
 
+class PasswordUnfit(InputRejected):
+    code, title = "password_unfit", "A password has 12 to 1024 characters"
+
+
 class IdempotencyMismatch(InputRejected):
     code, title = "idempotency_mismatch", "The Idempotency-Key was used with another request"
 
@@ -162,11 +166,29 @@ class IdempotencyMismatch(InputRejected):
 
 
 class Unauthorized(LucencyError):
-    code, status, title = "unauthorized", 401, "A valid API key is needed"
+    code, status, title = "unauthorized", 401, "A valid API key, or a sign-in, is needed"
+
+
+class SignInRefused(Unauthorized):
+    """One answer for an unknown address, a wrong password, a disabled user and one without a password."""
+
+    code, title = "sign_in_refused", "The e-mail address or the password is wrong"
+
+
+class SignInLocked(LucencyError):
+    code, status, title, retryable = "sign_in_locked", 429, "Too many wrong passwords; wait before the next try", True
 
 
 class Forbidden(LucencyError):
-    code, status, title = "forbidden", 403, "The API key's scopes do not allow this"
+    code, status, title = "forbidden", 403, "The scopes of the API key, or the user's role, do not allow this"
+
+
+class CsrfFailed(Forbidden):
+    code, title = "csrf_failed", "The request did not come from a page of this server with the session's CSRF token"
+
+
+class HttpsNeeded(Forbidden):
+    code, title = "https_needed", "Signing in needs HTTPS: browsers keep no safe cookie for a plain HTTP address"
 
 
 class NotFound(LucencyError):

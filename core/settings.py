@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     samples_folder: Path | None = None
     session_idle: PositiveFloat = 3600.0
     session_lifetime: PositiveFloat = 12 * 3600.0
+    # Off: by OpenID Connect alone.
+    password_login: bool = True
     login_failures: PositiveInt = 5
     login_lock: PositiveFloat = 60.0
     login_lock_cap: PositiveFloat = 3600.0

@@ -60,10 +60,29 @@ class Membership(Base):
     created_at: Mapped[datetime] = _now()
 
 
+class Stranger(Base):
+    """Wrong passwords for an e-mail address that no User has, by its SHA-256.
+
+    They lock it as they lock a User's, so that being locked does not tell which addresses have one.
+    """
+
+    __tablename__ = "stranger"
+    __table_args__ = (
+        CheckConstraint("length(email_sha256) = 64", name="email_sha256_length"),
+        CheckConstraint("failures >= 0", name="failures_positive"),
+        Index("ix_stranger_seen", "seen_at"),
+    )
+    email_sha256: Mapped[str] = mapped_column(primary_key=True)
+    failures: Mapped[int] = mapped_column(server_default="0")
+    locked_until: Mapped[datetime | None]
+    seen_at: Mapped[datetime] = _now()
+
+
 class UserSession(Base):
     """A sign-in of a User, by the SHA-256 of its cookie's token; `site_id` is the Site it looks at.
 
-    It ends at `expires_at` whatever happens, and earlier when it was not seen for the idle limit.
+    It ends at `expires_at` whatever happens, and earlier when it was not seen for the idle limit. `agent`: the browser
+    as it names itself, by which its user tells one session from another.
     """
 
     __tablename__ = "user_session"
@@ -78,6 +97,7 @@ class UserSession(Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("user_account.id", ondelete="CASCADE"))
     site_id: Mapped[UUID | None] = mapped_column(ForeignKey("site.id"))
     provider: Mapped[str]
+    agent: Mapped[str] = mapped_column(server_default="")
     created_at: Mapped[datetime] = _now()
     seen_at: Mapped[datetime] = _now()
     expires_at: Mapped[datetime]

@@ -24,18 +24,24 @@ from db.tables import ApiKey, Site
 MARK = "lcy_"
 
 
-@dataclass(frozen=True, slots=True)
+# A row of `site` (migration 0005) that no user is a member of and no key opens. It is the Site of an operator who is
+# a member of none, and its audit chain holds what is done to the platform itself.
+PLATFORM = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who asks: a Site, by one of its keys."""
+    """Who asks, and at which Site: one of its keys, or a signed-in user; exactly one of both ids is set."""
 
     site_id: UUID
-    key_id: UUID
     scopes: frozenset[Scope]
+    key_id: UUID | None = None
+    user_id: UUID | None = None
 
     @property
     def actor(self) -> str:
         """How the audit log names who asks."""
-        return f"key {self.key_id}"
+        return f"user {self.user_id}" if self.user_id is not None else f"key {self.key_id}"
 
 
 def create_site(session: Session, name: str) -> Site:
@@ -135,7 +141,7 @@ def authenticate(session: Session, presented: str) -> Principal:
     expected = key.secret_sha256 if key is not None else _digest("")
     if not hmac.compare_digest(expected, _digest(presented)) or key is None:
         raise Unauthorized
-    return Principal(key.site_id, key.id, frozenset(Scope(scope) for scope in key.scopes))
+    return Principal(site_id=key.site_id, key_id=key.id, scopes=frozenset(Scope(scope) for scope in key.scopes))
 
 
 def _digest(presented: str) -> str:

@@ -16,6 +16,14 @@ CHECKS = {
     ("site", "stored_bytes_limit_positive"): "stored_bytes_limit > 0",
     ("worker", "wish_known"): "wish IN ('drain', 'restart', 'run')",
 }
+# The Site of nobody, whose audit chain is the platform's own (`db.repositories.sites.PLATFORM`).
+PLATFORM = """
+INSERT INTO site (id, name, disabled_at) VALUES ('00000000-0000-0000-0000-000000000000', '(platform)', now())
+ON CONFLICT (id) DO NOTHING"""
+# Its records are append-only: where there are any, the row stays.
+NO_PLATFORM = """
+DELETE FROM site WHERE id = '00000000-0000-0000-0000-000000000000'
+AND NOT EXISTS (SELECT FROM audit_record WHERE site_id = site.id)"""
 SCOPES = "scopes <@ ARRAY['admin', %s'read', 'submit']::text[]"
 ACTIONS = """
     'erased', 'expired', 'identity_opened', 'image_received', 'image_retrieved', 'key_issued', 'key_revoked',
@@ -61,12 +69,24 @@ def upgrade() -> None:
     )
     op.create_index("ix_membership_site", "membership", ["site_id"], unique=False)
     op.create_table(
+        "stranger",
+        sa.Column("email_sha256", sa.Text(), nullable=False),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("length(email_sha256) = 64", name=op.f("ck_stranger_email_sha256_length")),
+        sa.CheckConstraint("failures >= 0", name=op.f("ck_stranger_failures_positive")),
+        sa.PrimaryKeyConstraint("email_sha256", name=op.f("pk_stranger")),
+    )
+    op.create_index("ix_stranger_seen", "stranger", ["seen_at"], unique=False)
+    op.create_table(
         "user_session",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("token_sha256", sa.Text(), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
         sa.Column("site_id", sa.Uuid(), nullable=True),
         sa.Column("provider", sa.Text(), nullable=False),
+        sa.Column("agent", sa.Text(), server_default="", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
@@ -120,6 +140,7 @@ def upgrade() -> None:
     op.add_column("worker", sa.Column("wish", sa.Text(), server_default="run", nullable=False))
     for (table, name), rule in CHECKS.items():
         op.create_check_constraint(op.f(f"ck_{table}_{name}"), table, rule)
+    op.execute(PLATFORM)
     known("api_key", "scopes_known", SCOPES % "'operate', ")
     known("audit_record", "action_known", f"action IN ({ACTIONS}{NEW_ACTIONS})")
 
@@ -135,6 +156,7 @@ def downgrade() -> None:
     known("api_key", "scopes_known", SCOPES % "")
     for table, name in CHECKS:
         op.drop_constraint(op.f(f"ck_{table}_{name}"), table)
+    op.execute(NO_PLATFORM)
     op.drop_column("worker", "wish")
     op.drop_column("worker", "host")
     op.drop_column("worker", "device")
@@ -149,6 +171,8 @@ def downgrade() -> None:
     op.drop_index("ix_user_session_user", table_name="user_session")
     op.drop_index("ix_user_session_expiry", table_name="user_session")
     op.drop_table("user_session")
+    op.drop_index("ix_stranger_seen", table_name="stranger")
+    op.drop_table("stranger")
     op.drop_index("ix_membership_site", table_name="membership")
     op.drop_table("membership")
     op.drop_table("user_account")

@@ -32,7 +32,9 @@ def issue(database: Database, site: UUID, *, expires_at: datetime | None = None)
 
 def test_a_key_opens_its_site_with_its_scopes(database: Database, site: UUID) -> None:
     key_id, presented = issue(database, site, expires_at=datetime.now(UTC) + timedelta(hours=1))
-    assert opens(database, presented) == sites.Principal(site, key_id, frozenset({Scope.READ, Scope.SUBMIT}))
+    assert opens(database, presented) == sites.Principal(
+        site_id=site, key_id=key_id, scopes=frozenset({Scope.READ, Scope.SUBMIT})
+    )
 
 
 def test_what_does_not_open(database: Database, site: UUID) -> None:
