@@ -136,11 +136,27 @@ class BatchPage(Schema):
     next: str | None = Field(description="The cursor of the next page; null on the last one.")
 
 
+class ItemQuery(Schema):
+    """Which files of a Batch are listed, and how."""
+
+    model_config = ConfigDict(extra="ignore")
+    state: list[BatchItemState] = Field(default=[], description="Only files in these states.")
+    job_state: list[JobState] = Field(default=[], description="Only files whose job is in one of these states.")
+    code: str | None = Field(
+        default=None,
+        pattern="^[a-z0-9_]{1,100}$",
+        description="Only files of this cause: of the rejection, or of the failed job.",
+    )
+    paths: bool = Field(default=True, description="False leaves `path` out; nothing is written to the audit log then.")
+    limit: int = Field(default=100, ge=1, le=1000)
+    cursor: str | None = Field(default=None, max_length=200, description="`next` of the page before.")
+
+
 class ItemView(Schema):
     """A file of a Batch. `code` is that of its rejection, or of its failed job."""
 
     position: int
-    path: str
+    path: str | None = Field(description="Null where paths were not asked for.")
     sha256: str
     size: int | None
     state: BatchItemState

@@ -106,11 +106,11 @@ def _failures(tallies: Sequence[Tally]) -> list[FailureView]:
     ]
 
 
-def item_view(item: Item, *, batch_id: UUID, key: SiteKey) -> ItemView:
-    """Opens the sealed path: the caller keeps the record of it. Raises SealBroken."""
+def item_view(item: Item, *, batch_id: UUID, key: SiteKey | None) -> ItemView:
+    """Opens the sealed path where there is a `key`: the caller keeps the record of it. Raises SealBroken."""
     return ItemView(
         position=item.position,
-        path=key.open(item.sealed_path, context=path_context(batch_id)).decode(),
+        path=key.open(item.sealed_path, context=path_context(batch_id)).decode() if key is not None else None,
         sha256=item.sha256,
         size=item.size_bytes,
         state=item.state,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import anyio.to_thread
@@ -10,12 +11,21 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from api.batches.creation import receive_manifest
-from api.batches.schemas import BatchPage, BatchView, FileBody, ItemPage, ManifestBody, NeededPage, NewBatchView
+from api.batches.schemas import (
+    BatchPage,
+    BatchView,
+    FileBody,
+    ItemPage,
+    ItemQuery,
+    ManifestBody,
+    NeededPage,
+    NewBatchView,
+)
 from api.batches.views import WINDOW_S, batch_path, batch_view, item_view, summary
 from api.cursors import decode_cursor, decode_number, encode_cursor, encode_number
 from api.dependencies import Caller, CallerOf, IdempotencyKey
 from api.views import as_json
-from core.vocabulary import AuditAction, BatchItemState, Scope
+from core.vocabulary import AuditAction, Scope
 from db.hospital_tables import Batch
 from db.repositories import audit, batches, policies
 from db.repositories.sites import Principal
@@ -115,22 +125,32 @@ def items(
     caller: CallerOf,
     response: Response,
     batch_id: UUID,
-    state: Annotated[list[BatchItemState] | None, Query(description="Only files in these states.")] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Cursor = None,
+    wanted: Annotated[ItemQuery, Query()],
 ) -> ItemPage:
-    """The Batch's files, in the manifest's order. It shows paths: the audit log records it."""
-    after = decode_number(cursor) if cursor is not None else -1
+    """The Batch's files, in the manifest's order. Where it shows paths, the audit log records it."""
+    after = decode_number(wanted.cursor) if wanted.cursor is not None else -1
+    limit = wanted.limit
     with caller.session(Scope.READ) as (session, principal):
         batches.get(session, site_id=principal.site_id, batch_id=batch_id)
-        rows = batches.items(session, batch_id=batch_id, states=state or (), after=after, limit=limit + 1)
-        key = policies.site_key(session, site_id=principal.site_id, installation=caller.backends.installation)
+        rows = batches.items(
+            session,
+            batch_id=batch_id,
+            states=wanted.state,
+            job_states=wanted.job_state,
+            code=wanted.code,
+            after=after,
+            limit=limit + 1,
+        )
+        key = None
+        if wanted.paths:
+            key = policies.site_key(session, site_id=principal.site_id, installation=caller.backends.installation)
         views = [item_view(row, batch_id=batch_id, key=key) for row in rows[:limit]]
-        record_export(session, principal, batch_id, form="items")
+        if wanted.paths:
+            record_export(session, principal, batch_id, form="items")
     following = encode_number(rows[limit - 1].position) if len(rows) > limit else None
     response.headers["Cache-Control"] = "no-store"
-    states = "".join(f"&state={chosen.value}" for chosen in state or ())
-    _link(response, f"{batch_path(batch_id)}/items?limit={limit}{states}", following)
+    asked = wanted.model_dump(mode="json", exclude_defaults=True, exclude={"cursor", "limit"})
+    _link(response, f"{batch_path(batch_id)}/items?{urlencode({'limit': limit, **asked}, doseq=True)}", following)
     return ItemPage(items=views, next=following)
 
 

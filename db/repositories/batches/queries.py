@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import and_, func, or_, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound
@@ -131,9 +131,19 @@ def tallies(session: Session, *, batch_id: UUID, window_s: float) -> list[Tally]
 
 
 def items(
-    session: Session, *, batch_id: UUID, states: Collection[BatchItemState] = (), after: int = -1, limit: int = 100
+    session: Session,
+    *,
+    batch_id: UUID,
+    states: Collection[BatchItemState] = (),
+    job_states: Collection[JobState] = (),
+    code: str | None = None,
+    after: int = -1,
+    limit: int = 100,
 ) -> list[Item]:
-    """The next `limit` files in the manifest's order, beyond the position `after`."""
+    """The next `limit` files in the manifest's order, beyond the position `after`.
+
+    `job_states`: whose Job is in one of them; `code`: of the rejection, or of the Job that ended without a result.
+    """
     query = (
         select(BatchItem, Job.state, Job.error_code, Job.error_detail)
         .outerjoin(Job, Job.id == BatchItem.job_id)
@@ -141,6 +151,13 @@ def items(
     )
     if states:
         query = query.where(BatchItem.state.in_(sorted(state.value for state in states)))
+    if job_states:
+        query = query.where(Job.state.in_(sorted(state.value for state in job_states)))
+    if code is not None:
+        unsuccessful = Job.state.in_([state.value for state in UNSUCCESSFUL_STATES])
+        query = query.where(
+            or_(BatchItem.code == code, and_(unsuccessful, func.coalesce(Job.error_code, Job.state) == code))
+        )
     return [
         _item(row[0], row[1], row[2], row[3])
         for row in session.execute(query.order_by(BatchItem.position).limit(limit))

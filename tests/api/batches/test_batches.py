@@ -12,7 +12,7 @@ from sqlalchemy import text
 from core.vocabulary import Scope
 from db.repositories.sites import create_site, issue_key
 from db.session import Database
-from tests.api.batches.conftest import BROKEN, Files, Judge, end, items, look, made, picture, put, sha256_of
+from tests.api.batches.conftest import BROKEN, JSON, Files, Judge, end, items, look, made, picture, put, sha256_of
 from tests.api.conftest import Api, Trace, serve
 from tests.factories import make_model
 
@@ -58,6 +58,20 @@ def test_life(client: httpx2.Client, judge: Judge) -> None:
     assert [item["path"] for item in items(client, batch)] == list(files.contents)
     assert [item["state"] for item in items(client, batch)] == ["job", "job", "duplicate", "rejected", "rejected"]
     assert [item["path"] for item in items(client, batch, state="duplicate")] == ["copy.png"]
+    assert_filters(client, batch)
+
+
+def assert_filters(client: httpx2.Client, batch: JSON) -> None:
+    """Every cause that is counted lists as many files, and job states list those that the counts say."""
+    for cause in client.get(f"/v1/batches/{batch['id']}").json()["failures"]:
+        found = items(client, batch, code=cause["code"])
+        assert [item["code"] for item in found] == [cause["code"]] * cause["count"]
+    for state in ("succeeded", "queued"):
+        found = items(client, batch, job_state=state)
+        assert [item["job_state"] for item in found] == [state] * len(found)
+    everything = items(client, batch)
+    succeeded = [item for item in everything if item["job_state"] == "succeeded"]
+    assert items(client, batch, job_state="succeeded") == succeeded != []
 
 
 def test_idempotency(client: httpx2.Client) -> None:
@@ -264,6 +278,32 @@ def test_paths_are_sealed(client: httpx2.Client, database: Database, site: UUID)
             text("SELECT subject, CAST(detail AS text) FROM audit_record WHERE action = 'result_exported'")
         ).one()
     assert record == (f"batch {batch['id']}", '{"form": "items"}')
+
+
+def test_states_without_paths_are_no_export(client: httpx2.Client, database: Database) -> None:
+    batch = made(client, Files().add("Müller^Anna/x.dcm", picture(1)))
+
+    def exports() -> int:
+        with database.unit_of_work() as session:
+            return session.execute(
+                text("SELECT count(*) FROM audit_record WHERE action = 'result_exported'")
+            ).scalar_one()
+
+    before = exports()
+    first = client.get(f"/v1/batches/{batch['id']}/items?paths=false")
+    assert [(item["path"], item["state"]) for item in first.json()["items"]] == [(None, "awaiting")]
+    assert exports() == before
+    items(client, batch)
+    assert exports() == before + 1
+
+
+def test_the_next_page_asks_for_the_same(client: httpx2.Client) -> None:
+    batch = made(client, Files().add("a", picture(1)).add("b", picture(2)).add("c", picture(3)))
+    first = client.get(f"/v1/batches/{batch['id']}/items?state=awaiting&state=rejected&paths=false&limit=2")
+    following = client.get(first.links["next"]["url"]).json()
+    assert [(item["position"], item["path"]) for item in following["items"]] == [(2, None)]
+    assert "state=awaiting&state=rejected" in first.links["next"]["url"]
+    assert client.get(f"/v1/batches/{batch['id']}/items?code=%00").status_code == 422
 
 
 def test_without_a_key(client: httpx2.Client, api: Api) -> None:
