@@ -141,7 +141,7 @@ class Content:
         if self._stored is None or self._handling.known is not None:
             return
         try:
-            with self._backends.database.unit_of_work() as session:
+            with self._backends.database.unit_of_work(site_id=self.site_id) as session:
                 images.lock_content(session, site_id=self.site_id, sha256=self.sha256)
                 if not images.is_known(session, site_id=self.site_id, sha256=self.sha256):
                     self._backends.store.delete([self.key])

@@ -19,7 +19,7 @@ from core.vocabulary import Scope
 from db.repositories import sessions, sites
 from db.repositories.sessions import SignedIn
 from db.repositories.sites import Principal
-from db.session import Session
+from db.session import Session, bind
 
 BackendsOf = Annotated[Backends, Depends(backends_of)]
 
@@ -71,11 +71,14 @@ class Caller:
     def session(self, scope: Scope) -> Iterator[tuple[Session, Principal]]:
         """One unit of work as this caller; it is committed when the block ends, so before any response is sent.
 
+        It is bound to the caller's Site; with `Scope.OPERATE` alone it sees the platform.
         Raises Unauthorized, Forbidden, DatabaseUnavailable.
         """
         with self.backends.database.unit_of_work() as session:
             principal = self._authenticate(session)
             require(principal, scope)
+            if scope is not Scope.OPERATE:
+                bind(session, principal.site_id)
             structlog.contextvars.bind_contextvars(site_id=str(principal.site_id))
             yield session, principal
 

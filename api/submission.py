@@ -169,7 +169,7 @@ class Submission:
         self, content: Content, header: Header, wishes: Wishes, asked: str
     ) -> tuple[tuple[str, ...], JobView | None]:
         """The labels to explain, and the job that an earlier request with the same key made."""
-        with self._backends.database.unit_of_work() as session:
+        with self._backends.database.unit_of_work(site_id=self._principal.site_id) as session:
             if self._key is not None:
                 earlier = jobs.find_by_key(
                     session, site_id=self._principal.site_id, idempotency_key=self._key, request_hash=asked
@@ -182,7 +182,7 @@ class Submission:
             return explain, None
 
     def _record(self, content: Content, wishes: Wishes, explain: tuple[str, ...], asked: str) -> Submitted:
-        with self._backends.database.unit_of_work() as session:
+        with self._backends.database.unit_of_work(site_id=self._principal.site_id) as session:
             image = content.record(session)
             known = None if self._place is None else self._place.find(session, image_id=image.id, explain=explain)
             if known is not None:

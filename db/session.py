@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -13,10 +14,23 @@ from sqlalchemy.orm import Session
 from core.errors import DatabaseUnavailable
 from core.settings import Settings
 
-__all__ = ["Database", "Session", "make_database"]
+__all__ = ["Database", "Session", "bind", "make_database"]
 
 CONNECT_TIMEOUT = 3
 POOL_TIMEOUT = 5.0
+
+
+# The role of migration 0005, whose policies compare a row's Site with this setting. Both end with the transaction.
+_BIND = text("SELECT set_config('role', 'lucency_site', true), set_config('lucency.site_id', :site, true)")
+
+
+def bind(session: Session, site_id: UUID) -> None:
+    """Until the transaction ends, the database shows and takes rows of this Site alone, whatever a statement asks for.
+
+    Tables of the platform are read only then, or not at all. For all work on behalf of a caller.
+    """
+    session.flush()  # what authentication changed is none of the Site's
+    session.execute(_BIND, {"site": str(site_id)})
 
 
 class Database:
@@ -26,8 +40,8 @@ class Database:
         self.engine = engine
 
     @contextmanager
-    def unit_of_work(self) -> Iterator[Session]:
-        """A session that commits when the block ends and rolls back when it raises.
+    def unit_of_work(self, *, site_id: UUID | None = None) -> Iterator[Session]:
+        """A session that commits when the block ends and rolls back when it raises; with `site_id` bound to that Site.
 
         Rows stay readable after the commit. Raises DatabaseUnavailable where the server is away, too slow, or the
         connection is lost; when that happens at COMMIT the outcome is unknown, and callers must be safe to repeat.
@@ -35,6 +49,8 @@ class Database:
         session = Session(self.engine, expire_on_commit=False)
         try:
             with session.begin():
+                if site_id is not None:
+                    bind(session, site_id)
                 yield session
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise DatabaseUnavailable from error

@@ -76,7 +76,7 @@ class _Creation:
 
     def run(self, file: BinaryIO) -> Created:
         site_id = self.principal.site_id
-        with self.backends.database.unit_of_work() as session:
+        with self.backends.database.unit_of_work(site_id=site_id) as session:
             key = policies.site_key(session, site_id=site_id, installation=self.backends.installation)
             # Keyed: the bare hash of a short manifest would tell whoever guesses its paths that the guess is right.
             request_hash = key.keyed_hash(self.summary.digest, purpose="manifest").hex()

@@ -23,7 +23,7 @@ SIGNED_FOR = timedelta(hours=1)
 def presign(filing: Filing, body: UploadsBody) -> PresignedList:
     """A form for each of the asked contents that is awaited. Raises NotFound, BatchClosed."""
     backends = filing.backends
-    with backends.database.unit_of_work() as session:
+    with backends.database.unit_of_work(site_id=filing.site_id) as session:
         batch = batches.get(session, site_id=filing.site_id, batch_id=filing.batch_id)
         if batch.state == BatchState.CLOSED.value:
             raise BatchClosed

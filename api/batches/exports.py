@@ -102,7 +102,7 @@ class Export:
             yield page
 
     def _page(self, after: int) -> list[tuple[ItemView, ResultRecord | None]]:
-        with self.backends.database.unit_of_work() as session:
+        with self.backends.database.unit_of_work(site_id=self.site_id) as session:
             items = batches.items(session, batch_id=self.batch_id, after=after, limit=PAGE)
             wanted = {item.job_id for item in items if item.job_id is not None}
             found = results.records(session, site_id=self.site_id, job_ids=wanted)

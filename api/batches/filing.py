@@ -123,7 +123,7 @@ class Filing:
 
         Raises NotFound, NotInManifest, and BatchClosed where nothing more is taken.
         """
-        with self.backends.database.unit_of_work() as session:
+        with self.backends.database.unit_of_work(site_id=self.site_id) as session:
             batch, decision = batches.look(session, site_id=self.site_id, batch_id=self.batch_id, sha256=sha256)
             if batch.state == BatchState.CLOSED.value and not decision.final:
                 raise BatchClosed
@@ -131,7 +131,7 @@ class Filing:
 
     def fields(self) -> dict[str, str]:
         """What the Batch asks of each of its files, as the form of a single upload would. Raises NotFound."""
-        with self.backends.database.unit_of_work() as session:
+        with self.backends.database.unit_of_work(site_id=self.site_id) as session:
             batch = batches.get(session, site_id=self.site_id, batch_id=self.batch_id)
             return {"priority": str(batch.priority), **labels_of(batch.explain)}
 
@@ -171,14 +171,14 @@ class Filing:
         return Outcome(sha256, place.decision, made=submitted.created)
 
     def _reject(self, sha256: str, refusal: LucencyError) -> Decision:
-        with self.backends.database.unit_of_work() as session:
+        with self.backends.database.unit_of_work(site_id=self.site_id) as session:
             batches.look(session, site_id=self.site_id, batch_id=self.batch_id, sha256=sha256)
             return batches.reject(
                 session, batch_id=self.batch_id, sha256=sha256, code=refusal.code, detail=refusal.detail
             )
 
     def _note_altered(self, sha256: str) -> None:
-        with self.backends.database.unit_of_work() as session:
+        with self.backends.database.unit_of_work(site_id=self.site_id) as session:
             batches.note_altered(session, batch_id=self.batch_id, sha256=sha256)
 
 

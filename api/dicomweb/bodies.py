@@ -124,7 +124,7 @@ class Bodies:
         return await self._thread(lambda: self._make(produced), self._backends.limiters.draw)
 
     def _make(self, produced: Produced) -> bytes:
-        with self._backends.database.unit_of_work() as session:
+        with self._backends.database.unit_of_work(site_id=self._principal.site_id) as session:
             try:
                 record = results.record(session, site_id=self._principal.site_id, job_id=produced.job_id)
             except ResultNotReady as error:

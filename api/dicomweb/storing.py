@@ -144,7 +144,7 @@ class Storing:
             raise StudyMismatch
 
     def _reference(self, image_id: UUID) -> StoredReference:
-        with self._backends.database.unit_of_work() as session:
+        with self._backends.database.unit_of_work(site_id=self._principal.site_id) as session:
             image, study_uid = images.with_study(session, site_id=self._principal.site_id, image_id=image_id)
             if study_uid is None:
                 raise not_found()

@@ -32,6 +32,110 @@ NEW_ACTIONS = """,
     'model_moved', 'sign_in_locked', 'signed_in', 'user_added', 'user_changed', 'worker_controlled'"""
 
 
+# --- Row-level security: a session that was bound to a Site (db.session.bind) sees and writes that Site's rows alone --
+# Roles belong to the server, not to the database: another installation's migration may make it at the same moment.
+# Superusers may take any role; others must be granted it, and need CREATEROLE where it is not there yet.
+SITE_ROLE = """
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'lucency_site') THEN
+        BEGIN
+            CREATE ROLE lucency_site NOLOGIN;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+        END;
+    END IF;
+    IF NOT pg_has_role(current_user, 'lucency_site', 'SET') THEN
+        EXECUTE format('GRANT lucency_site TO %I', current_user);
+    END IF;
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO lucency_site', current_schema());
+END $$;
+"""
+CHANGED = "SELECT, INSERT, UPDATE, DELETE"
+BOUND = "NULLIF(current_setting('lucency.site_id', true), '')::uuid"
+# What a caller's work does with each table, and whose a row is. What is not here it cannot touch at all.
+SITE_TABLES = {
+    "api_key": ("SELECT, INSERT, UPDATE", "site_id"),
+    "audit_head": ("SELECT, INSERT, UPDATE", "site_id"),
+    "audit_record": ("SELECT, INSERT", "site_id"),
+    "batch": (CHANGED, "site_id"),
+    "delivery": (CHANGED, "site_id"),
+    "delivery_rule": (CHANGED, "site_id"),
+    "feedback": (CHANGED, "site_id"),
+    "image": (CHANGED, "site_id"),
+    "job": ("SELECT, INSERT, UPDATE", "site_id"),
+    "membership": ("SELECT", "site_id"),
+    "sealed_identity": (CHANGED, "site_id"),
+    "site": ("SELECT", "id"),
+    "site_policy": ("SELECT, INSERT, UPDATE", "site_id"),
+    "study": (CHANGED, "site_id"),
+    "study_result": (CHANGED, "site_id"),
+}
+# Rows that are a Site's by their parent, which has a policy of its own.
+CHILD_TABLES = {
+    "batch_item": (CHANGED, "batch", "id", "batch_id"),
+    "explanation": ("SELECT", "finding", "id", "finding_id"),
+    "finding": ("SELECT", "prediction", "id", "prediction_id"),
+    "prediction": ("SELECT", "job", "id", "job_id"),
+    "shadow_prediction": ("SELECT", "job", "id", "job_id"),
+    "user_account": ("SELECT (id, email, name)", "membership", "user_id", "id"),
+}
+# No Site's: the models and the workers of the platform.
+SHARED_TABLES = ("model_version", "model_version_event", "worker")
+# A statement that makes a job notes it in the same breath, and its snapshot does not have the job yet: a volatile
+# function looks with one of its own. And the queue's limit counts the jobs of all Sites, so its count is the owner's.
+SITE_FUNCTIONS = """
+CREATE FUNCTION own_job(asked uuid) RETURNS boolean LANGUAGE sql VOLATILE AS
+    'SELECT EXISTS (SELECT FROM job WHERE id = asked)';
+CREATE FUNCTION active_jobs(most bigint) RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path FROM CURRENT AS $$
+SELECT count(*) FROM (SELECT FROM job WHERE state IN ('queued', 'retry_wait', 'running')
+    ORDER BY site_id, created_at, id LIMIT most) AS active
+$$;
+REVOKE ALL ON FUNCTION active_jobs FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION active_jobs TO lucency_site;
+"""
+JOB_EVENTS = """
+GRANT SELECT, INSERT ON job_event TO lucency_site;
+GRANT USAGE ON SEQUENCE job_event_id_seq TO lucency_site;
+ALTER TABLE job_event ENABLE ROW LEVEL SECURITY;
+CREATE POLICY site_reads ON job_event FOR SELECT TO lucency_site
+    USING (EXISTS (SELECT FROM job WHERE job.id = job_event.job_id));
+CREATE POLICY site_writes ON job_event FOR INSERT TO lucency_site WITH CHECK (own_job(job_id));
+"""
+
+
+def secure_rows() -> None:
+    op.execute(SITE_ROLE)
+    op.execute(SITE_FUNCTIONS)
+    for table, (grants, column) in SITE_TABLES.items():
+        secure(table, grants, f"{column} = {BOUND}")
+    for table, (grants, parent, key, column) in CHILD_TABLES.items():
+        secure(table, grants, f"EXISTS (SELECT FROM {parent} WHERE {parent}.{key} = {table}.{column})")
+    op.execute(JOB_EVENTS)
+    for table in SHARED_TABLES:
+        op.execute(f"GRANT SELECT ON {table} TO lucency_site")
+
+
+def secure(table: str, grants: str, own: str) -> None:
+    op.execute(f"GRANT {grants} ON {table} TO lucency_site")
+    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    op.execute(f"CREATE POLICY own_site ON {table} TO lucency_site USING ({own})")
+
+
+def open_rows() -> None:
+    """The role stays: other databases of the server may use it."""
+    for table in (*SITE_TABLES, *CHILD_TABLES):
+        op.execute(f"DROP POLICY own_site ON {table}")
+        op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+        op.execute(f"REVOKE ALL ON {table} FROM lucency_site")
+    op.execute("DROP POLICY site_reads ON job_event; DROP POLICY site_writes ON job_event;")
+    op.execute("ALTER TABLE job_event DISABLE ROW LEVEL SECURITY; REVOKE ALL ON job_event FROM lucency_site;")
+    op.execute("REVOKE ALL ON SEQUENCE job_event_id_seq FROM lucency_site")
+    for table in SHARED_TABLES:
+        op.execute(f"REVOKE ALL ON {table} FROM lucency_site")
+    op.execute("DROP FUNCTION own_job, active_jobs")
+
+
 def upgrade() -> None:
     op.create_table(
         "user_account",
@@ -143,6 +247,7 @@ def upgrade() -> None:
     op.execute(PLATFORM)
     known("api_key", "scopes_known", SCOPES % "'operate', ")
     known("audit_record", "action_known", f"action IN ({ACTIONS}{NEW_ACTIONS})")
+    secure_rows()
 
 
 def known(table: str, name: str, rule: str) -> None:
@@ -152,6 +257,7 @@ def known(table: str, name: str, rule: str) -> None:
 
 
 def downgrade() -> None:
+    open_rows()
     known("audit_record", "action_known", f"action IN ({ACTIONS})")
     known("api_key", "scopes_known", SCOPES % "")
     for table, name in CHECKS:

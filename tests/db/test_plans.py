@@ -93,6 +93,13 @@ class Explained:
         return any(node["Node Type"] == "Seq Scan" for node in self.reads)
 
 
+def active_all(session: Session) -> TextClause:
+    """What the function of migration 0005 counts with, as a statement that can be explained."""
+    body = str(session.scalar(text("SELECT prosrc FROM pg_proc WHERE proname = 'active_jobs'")))
+    assert "LIMIT most" in body
+    return text(body.replace("LIMIT most", "LIMIT :limit"))
+
+
 CLAIM = {"owner": "w", "limit": LIMIT, "lease_s": 30.0, "suspects": True}
 
 
@@ -127,7 +134,7 @@ def test_a_claim_just_after_a_flood(database: Database, site: UUID) -> None:
         assert plan.rows <= 5 * LIMIT
         asked: list[tuple[TextClause, dict[str, Any]]] = [
             (limits._ACTIVE_SITE, {"site_id": site, "limit": 1000}),
-            (limits._ACTIVE_ALL, {"limit": 1000}),
+            (active_all(session), {"limit": 1000}),
             (sweeping._DUE, {"stale_s": 0.0, "limit": 1000}),
         ]
         for statement, values in asked:
@@ -177,7 +184,7 @@ def test_everything_asked_often_stays_in_an_index(large: Database, site: UUID) -
 def test_the_large_limits_count_an_index_alone(large: Database, site: UUID) -> None:
     with large.unit_of_work() as session:
         asked: list[tuple[TextClause, dict[str, Any]]] = [
-            (limits._ACTIVE_ALL, {}),
+            (active_all(session), {}),
             (limits._ACTIVE_SITE, {"site_id": site}),
         ]
         for statement, values in asked:

@@ -20,10 +20,8 @@ COUNT_EXACT = 1000
 COUNT_FRESH_S = 5.0
 
 # The order is what makes it read the partial index, up to the limit: a scan of the table would meet the finished first.
-_ACTIVE_ALL = text("""
-SELECT count(*) FROM (SELECT FROM job WHERE state IN ('queued', 'retry_wait', 'running')
-    ORDER BY site_id, created_at, id LIMIT :limit) AS active
-""")
+# A session that is bound to a Site sees no other's jobs: the function (migration 0005) does, and gives their number.
+_ACTIVE_ALL = text("SELECT active_jobs(:limit)")
 _ACTIVE_SITE = text("""
 SELECT count(*) FROM (SELECT FROM job WHERE state IN ('queued', 'retry_wait', 'running') AND site_id = :site_id
     ORDER BY created_at, id LIMIT :limit) AS active
