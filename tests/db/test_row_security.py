@@ -23,7 +23,7 @@ from db.session import Database, bind
 from db.tables import Base, Image, Study
 from tests.factories import make_image, make_model, make_outcome
 
-assert access_tables and hospital_tables and registry_tables
+assert {access_tables, hospital_tables, registry_tables}, "imported for their tables"
 SHARED = {"model_version", "model_version_event", "worker"}
 # Opened by authentication alone, before a session is bound.
 CLOSED = {"stranger", "user_session"}
@@ -46,9 +46,7 @@ def furnish(session: Session, settings: Settings, name: str) -> UUID:
     session.flush()
     identities.keep(session, site_id=site, image_id=image.id, sealed=b"sealed", patient="p")
     values = {"name": "w", "target": {}, "reports": [], "events": ["succeeded"], "with_identity": False}
-    delivery_rules.add(
-        session, rule_id=uuid7(), site_id=site, actor="tests", kind=DeliveryKind.WEBHOOK, values=values
-    )
+    delivery_rules.add(session, rule_id=uuid7(), site_id=site, actor="tests", kind=DeliveryKind.WEBHOOK, values=values)
     job = jobs.submit(session, site_id=site, image_id=image.id, request_hash="h", explain=["fracture"]).job
     batch = Batch(site_id=site, request_hash="h", files=1)
     session.add(batch)
@@ -79,7 +77,7 @@ def pair(database: Database, settings: Settings) -> tuple[UUID, UUID]:
 
 def counted(session: Session) -> dict[str, int]:
     """Rows of each table, by a statement that filters nothing."""
-    return {table: int(session.scalar(text(f"SELECT count(*) FROM {table}")) or 0) for table in TABLES}  # noqa: S608
+    return {table: int(session.scalar(text(f"SELECT count(*) FROM {table}")) or 0) for table in TABLES}
 
 
 def owners(session: Session, table: str) -> set[UUID]:
@@ -91,6 +89,7 @@ def owners(session: Session, table: str) -> set[UUID]:
 def test_no_table_shows_another_site(database: Database, pair: tuple[UUID, UUID]) -> None:
     with database.unit_of_work() as session:
         everything = counted(session)
+        everything["site"] -= 1  # the platform's own
     assert min(everything.values()) >= 2, "each Site must have a row in each table, or nothing is shown by this test"
     seen: list[Mapping[str, int]] = []
     for site in pair:
@@ -119,7 +118,7 @@ def test_every_table_is_decided_on(database: Database) -> None:
 @pytest.mark.parametrize("table", sorted(CLOSED | {"alembic_version"}))
 def test_what_a_bound_session_may_not_read(database: Database, pair: tuple[UUID, UUID], table: str) -> None:
     with pytest.raises(ProgrammingError, match="permission denied"), database.unit_of_work(site_id=pair[0]) as session:
-        session.execute(text(f"SELECT count(*) FROM {table}"))  # noqa: S608
+        session.execute(text(f"SELECT count(*) FROM {table}"))
 
 
 def test_password_hashes_stay_closed(database: Database, pair: tuple[UUID, UUID]) -> None:
@@ -133,7 +132,9 @@ def test_no_table_takes_a_row_of_another_site(database: Database, pair: tuple[UU
         job = session.scalars(select(Job).where(Job.site_id == other)).one()
         batch = session.scalars(select(Batch).where(Batch.site_id == other)).one()
     event = text("INSERT INTO job_event (job_id, kind, state, fence) VALUES (:job, 'submitted', 'queued', 0)")
-    item = text("INSERT INTO batch_item (id, batch_id, position, sealed_path, sha256) VALUES (:id, :batch, 7, '', :sha)")
+    item = text(
+        "INSERT INTO batch_item (id, batch_id, position, sealed_path, sha256) VALUES (:id, :batch, 7, '', :sha)"
+    )
     study = text("INSERT INTO study (id, site_id, study_instance_uid) VALUES (:id, :site, '9')")
     for statement, values in (
         (event, {"job": job.id}),
