@@ -10,7 +10,8 @@ from importlib.metadata import version
 from typing import Any
 
 import anyio.to_thread
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.utils import generate_unique_id
 from fastapi_offline import FastAPIOffline
@@ -19,6 +20,7 @@ from starlette.types import ASGIApp
 from api.backends import Backends, make_backends
 from api.metrics import install_metrics
 from api.middleware import surround
+from api.pages import Pages, wants_page
 from api.problems import install_problems
 from api.routes import (
     batch_files,
@@ -39,6 +41,7 @@ from api.routes import (
     studies,
 )
 from api.schemas import IndexView
+from api.views import as_json
 from core.logs import configure_logging
 from core.settings import Settings, load_settings
 from core.vocabulary import DISCLAIMER
@@ -67,9 +70,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (*work, models, delivery_rules, deliveries, dicomweb, site, session, health):
         app.include_router(module.router)
     app.add_api_route("/", _index, methods=["GET"], response_model=IndexView, tags=["health"])
+    app.state.pages = Pages.of(app.state.backends.settings, missing=app.router.default)
+    app.router.default = app.state.pages
     install_metrics(app)
     install_problems(app)
-    _surround(app)
+    _surround(app, app.state.backends.settings)
     return app
 
 
@@ -82,9 +87,12 @@ def operation_id(route: APIRoute) -> str:
     return generate_unique_id(route) if tag == "dicomweb" else f"{tag}_{route.name.strip('_')}".replace("-", "_")
 
 
-async def _index() -> IndexView:
-    """Where things are."""
-    return IndexView(version=version("lucency"))
+async def _index(request: Request) -> Response:
+    """Where things are; the web application for a browser."""
+    if wants_page(request):
+        pages: Pages = request.app.state.pages
+        return pages.page()
+    return JSONResponse(as_json(IndexView(version=version("lucency"))))
 
 
 @asynccontextmanager
@@ -105,13 +113,13 @@ def _close(backends: Backends) -> None:
     backends.database.dispose()
 
 
-def _surround(app: FastAPI) -> None:
+def _surround(app: FastAPI, settings: Settings) -> None:
     # Starlette puts its 500 handler outside of every middleware that can be added to it, and a crash must have a
     # request id, a log line and a drained body as well.
     build = app.build_middleware_stack
 
     def build_surrounded(*arguments: Any, **keywords: Any) -> ASGIApp:
-        return surround(build(*arguments, **keywords))
+        return surround(build(*arguments, **keywords), https=(settings.public_url or "").startswith("https:"))
 
     app.build_middleware_stack = build_surrounded  # type: ignore[method-assign]
 

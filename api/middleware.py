@@ -11,6 +11,7 @@ from asgi_correlation_id import CorrelationIdMiddleware, correlation_id
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.cookies import COOKIE
 from core.logs import logger
 
 log = logger(__name__)
@@ -20,7 +21,14 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+# A year: browsers that came by HTTPS once come by nothing else.
+HSTS = "max-age=31536000"
+# JSON is read by programs: opened as a page, it may do nothing.
+JSON_POLICY = "default-src 'none'; frame-ancestors 'none'"
+DATA = ("/v1/", "/dicom-web/", "/predict")
 # What is still read of a body after it was refused, so that a client that sends before it reads sees the answer and not
 # a reset connection.
 DRAIN_BYTES = 256 * 1024 * 1024
@@ -32,8 +40,9 @@ DRAIN_IDLE_SECONDS = 1.0
 class RequestContext:
     """Request id in the logs, an access log without queries or bodies, security headers."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self._app = app
+        self._headers = SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if https else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,8 +56,11 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
+                if "json" in headers.get("content-type", ""):
+                    headers.setdefault("Content-Security-Policy", JSON_POLICY)
+                _forbid_keeping(scope, headers)
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=correlation_id.get()):
@@ -67,6 +79,16 @@ class RequestContext:
             name: str(value) for name, value in scope.get("path_params", {}).items() if name in {"job_id", "batch_id"}
         }
         log.info("request", method=scope["method"], route=template, status=status, ms=round(seconds * 1000, 1), **ids)
+
+
+def _forbid_keeping(scope: Scope, headers: MutableHeaders) -> None:
+    """Nothing of the data stays on the disk of a machine that several people use: browsers keep none of it."""
+    if not scope["path"].startswith(DATA):
+        return
+    if COOKIE in Headers(scope=scope).get("cookie", ""):
+        headers["Cache-Control"] = "no-store"
+    else:
+        headers.setdefault("Cache-Control", "no-store")
 
 
 class DrainRefused:
@@ -129,6 +151,6 @@ def _has_body(headers: Headers) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
-def surround(app: ASGIApp) -> ASGIApp:
-    """`app` inside everything above, the request id outermost."""
-    return CorrelationIdMiddleware(RequestContext(DrainRefused(app)))
+def surround(app: ASGIApp, *, https: bool) -> ASGIApp:
+    """`app` inside everything above, the request id outermost. `https`: browsers that came by it shall insist on it."""
+    return CorrelationIdMiddleware(RequestContext(DrainRefused(app), https=https))

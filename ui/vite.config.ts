@@ -1,11 +1,31 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import react from '@vitejs/plugin-react';
-import { defineConfig } from 'vite';
+import { defineConfig, type Plugin } from 'vite';
 
 const api = process.env.LUCENCY_API_URL ?? 'http://127.0.0.1:8000';
 
+/** Beside each larger text file its gzip, so that the API serves it without packing it every time. */
+function packed(): Plugin {
+  return {
+    name: 'packed',
+    apply: 'build',
+    writeBundle(options, bundle) {
+      for (const name of Object.keys(bundle)) {
+        const file = `${options.dir}/${name}`;
+        if (!/\.(js|css|svg|json|wasm)$/.test(name)) continue;
+        const content = readFileSync(file);
+        if (content.length > 1024) writeFileSync(`${file}.gz`, gzipSync(content, { level: 9 }));
+      }
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [react()],
+  plugins: [react(), packed()],
+  // api/pages.py writes a fresh nonce in its place into every page.
+  html: { cspNonce: '__CSP_NONCE__' },
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   build: {
     target: 'es2023',
