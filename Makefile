@@ -12,7 +12,7 @@ UI_SOURCES := $(shell find ui/src ui/public -type f -not -path 'ui/src/client/*'
 .DEFAULT_GOAL := help
 WANTED := $(STAMP) $(UI)
 
-.PHONY: help setup ui ui-check demo test lint types contracts check chaos chaos-batch recipes bench train lock clean
+.PHONY: help setup ui ui-check demo test lint types contracts check browser chaos chaos-batch recipes bench train lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,8 +24,8 @@ ui: $(UI) ## Build the web application
 ui-check: ui/node_modules/.installed ## Lint and types of the web application
 	cd ui && $(NODE) npm run --silent client >/dev/null && $(NODE) npm run --silent lint && $(NODE) npm run --silent types
 
-ui/node_modules/.installed: ui/package-lock.json ui/.npmrc | $(STAMP)
-	cd ui && $(NODE) npm ci --silent --ignore-scripts
+ui/node_modules/.installed: ui/package.json ui/package-lock.json ui/.npmrc | $(STAMP)
+	cd ui && $(NODE) npm ci --loglevel=error --ignore-scripts
 	touch $@
 
 $(UI): ui/node_modules/.installed $(UI_SOURCES)
@@ -57,6 +57,9 @@ contracts: setup ## Check who may import whom
 
 check: lint types contracts ui-check ## Lint, types and import contracts
 
+browser: setup ## The web application in Chromium: the long form; pictures of every page in artefacts/browser/
+	$(BIN)/python -m pytest tests/browser
+
 chaos: setup ## Kill things: the long fault suite
 	$(BIN)/python -m pytest -m slow tests/chaos
 
@@ -77,4 +80,4 @@ lock: setup ## Resolve the requirements again (after a change in pyproject.toml)
 
 clean: ## Remove the environment and the local stack's state (its data too)
 	-test -x $(BIN)/lucency && $(BIN)/lucency down
-	rm -rf $(VENV) ui/dist ui/node_modules ui/src/client .lucency .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) artefacts ui/dist ui/node_modules ui/src/client .lucency .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
