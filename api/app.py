@@ -33,6 +33,7 @@ from api.routes import (
     jobs,
     models,
     predict,
+    radiographs,
     reports,
     results,
     samples,
@@ -66,7 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # Bodies are bounded where they stream (api.intake); no other route takes one.
     )
     app.state.backends = make_backends(settings)
-    work = (jobs, results, reports, predict, batches, batch_files, batch_results, studies, samples)
+    work = (jobs, results, radiographs, reports, predict, batches, batch_files, batch_results, studies, samples)
     for module in (*work, models, delivery_rules, deliveries, dicomweb, site, session, health):
         app.include_router(module.router)
     app.add_api_route("/", _index, methods=["GET"], response_model=IndexView, tags=["health"])

@@ -1,4 +1,4 @@
-"""One frame of a DICOM file for others than the network: as stored values, or as a picture. Runs in a decoder process.
+"""One image for others than the network: as stored values, in full depth, or as a picture. Runs in a decoder process.
 
 Raises what `imaging.decode.decode` raises.
 """
@@ -17,12 +17,13 @@ from core.errors import DecodeFailed, DicomInvalid, LucencyError
 from imaging import syntaxes
 from imaging.codecs import CODEC_FAULTS, Decoded, decode_frame
 from imaging.decode import frame_bytes, luminance
+from imaging.depth import full_depth
 from imaging.dicom import DicomImage, scan_dicom
 from imaging.greyscale import grey_levels, own_levels, stored_values, window
 from imaging.header import Limits
 from imaging.picture import encoded, fit
 from imaging.resize import shrink, target_size
-from imaging.wish import MAX_SIDE, FrameWish, PictureWish, Wish
+from imaging.wish import MAX_SIDE, DepthWish, FrameWish, PictureWish, Wish
 
 PICTURE_PIXELS = 16_000_000
 
@@ -30,6 +31,8 @@ PICTURE_PIXELS = 16_000_000
 def answer(data: bytes, wish: Wish, *, limits: Limits) -> tuple[dict[str, object], bytes]:
     """The fields that describe what was asked for, and its bytes."""
     try:
+        if isinstance(wish, DepthWish):
+            return full_depth(data, limits=limits)
         image = scan_dicom(io.BytesIO(data), limits=limits)
         if isinstance(wish, FrameWish):
             return frame(image, data, limits)

@@ -44,14 +44,18 @@ class Lut:
 
 
 def _lut(image: DicomImage, sequence: int, *, signed: bool) -> Lut | None:
-    """The first LUT of a sequence (PS3.3 C.11.1.1.1). `signed` is that of its input."""
+    """The first LUT of a sequence. `signed` is that of its input."""
     items = image.elements.items.get(sequence)
     if not items:
         return None
     descriptor, data = items[0].get(LUT_DESCRIPTOR), items[0].get(LUT_DATA)
+    return lut_of(descriptor, data, order=image.elements.encoding.order, signed=signed)
+
+
+def lut_of(descriptor: Value | None, data: Value | None, *, order: str, signed: bool) -> Lut:
+    """A LUT of its Descriptor and Data (PS3.3 C.11.1.1.1), which are in the byte `order`. Raises DicomInvalid."""
     if descriptor is None or data is None or len(descriptor.data) < 6:
         raise DicomInvalid("A lookup table lacks its descriptor or data")
-    order = image.elements.encoding.order
     count, first, bits = (int(value) for value in np.frombuffer(descriptor.data[:6], order + "u2"))
     count = count or 65536
     if signed and first >= 32768:
@@ -109,7 +113,7 @@ def stored_values(image: DicomImage, values: NDArray[Any], *, overshoots: bool) 
 
 
 def _modality(image: DicomImage) -> Levels:
-    lut = _lut(image, MODALITY_LUT_SEQUENCE, signed=image.signed)
+    lut = modality_table(image)
     if lut is not None:
         return lut
     slope = next(iter(image.numbers(dicom.RESCALE_SLOPE)), 1.0)
@@ -128,6 +132,20 @@ def _voi(image: DicomImage) -> Levels | None:
         return None
     function = dicom.text(image.elements.values.get(dicom.VOI_LUT_FUNCTION)) or "LINEAR"
     return window(centers[0], widths[0], function)
+
+
+def modality_table(image: DicomImage) -> Lut | None:
+    """The image's Modality LUT, where it has one in place of a straight line."""
+    return _lut(image, MODALITY_LUT_SEQUENCE, signed=image.signed)
+
+
+def padding_mask(image: DicomImage, values: NDArray[np.generic]) -> NDArray[np.bool_] | None:
+    """Where stored `values` are padding and no part of the picture; None where nowhere, or everywhere."""
+    padding = _padding(image)
+    if padding is None:
+        return None
+    mask: NDArray[np.bool_] = (values >= padding[0]) & (values <= padding[1])  # type: ignore[operator]
+    return mask if mask.any() and not mask.all() else None
 
 
 def _padding(image: DicomImage) -> tuple[int, int] | None:
@@ -151,12 +169,8 @@ def grey_levels(
 
     Straight lines commute with averaging, so the windows are applied after the resize; a table or padding goes first.
     """
-    padding = _padding(image)
     straight = MODALITY_LUT_SEQUENCE not in image.elements.items and VOI_LUT_SEQUENCE not in image.elements.items
-    mask: NDArray[np.bool_] | None = None
-    if padding is not None:
-        mask = (values >= padding[0]) & (values <= padding[1])  # type: ignore[operator]
-        mask = mask if mask.any() and not mask.all() else None
+    mask = padding_mask(image, values)
     if straight and mask is None:
         return _rendered(image, shrink(values, size).astype(np.float32), asked=voi)
     return shrink(_rendered(image, values.astype(np.float32), mask, asked=voi), size)

@@ -45,12 +45,29 @@ def decode_raster(image: RasterImage, data: bytes, *, longest_side: int) -> NDAr
     return shrink(upright(pixels, image.orientation), size).astype(np.uint8)
 
 
+def full_raster(image: RasterImage, data: bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """The upright pixels (h, w) at full size; 16-bit grey PNG in 16 bits, without a window. Raises as decoding does."""
+    if image.header.media_kind is MediaKind.PNG:
+        values = _png_values(data)
+        if values.dtype == np.uint16:
+            return upright(values, image.orientation).astype(np.uint16)
+    return decode_raster(image, data, longest_side=max(image.header.rows, image.header.columns))
+
+
 def _png(data: bytes) -> NDArray[np.uint8]:
+    values = _png_values(data)
+    if values.dtype == np.uint8:
+        return values.astype(np.uint8, copy=False)
+    levels = values.astype(np.float32)
+    return np.rint(robust_window(levels)(levels) * 255).astype(np.uint8)
+
+
+def _png_values(data: bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Grey (h, w) in 8 or 16 bits, or RGB (h, w, 3)."""
     with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
         picture.load()
         if picture.mode.startswith("I"):
-            values = np.asarray(picture).astype(np.float32)
-            return np.rint(robust_window(values)(values) * 255).astype(np.uint8)
+            return np.asarray(picture).astype(np.uint16)
         if picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info:
             # What is transparent is no picture: black, as outside the collimation.
             rgba = picture.convert("RGBA")

@@ -29,7 +29,7 @@ from core.settings import inherited_environment
 from core.vocabulary import MediaKind
 from imaging.header import Limits
 from imaging.radiograph import Radiograph
-from imaging.wish import FrameWish, PictureWish, Wish, read, written
+from imaging.wish import DepthWish, FrameWish, PictureWish, Wish, read, written
 
 REQUEST = struct.Struct(">HIdQ")
 ANSWER = struct.Struct(">IQ")
@@ -180,6 +180,12 @@ class DecoderPool:
         """
         head = self._ask_for(FrameWish(), file, size=size, take=target)
         return str(head["photometric"])
+
+    def depth(self, file: BinaryIO, *, size: int, target: BinaryIO) -> dict[str, int | float | bool]:
+        """Write the DICOM, PNG or JPEG `file` of `size` bytes at full size and depth to `target`; gives the fields that
+        `imaging.depth.full_depth` describes. Neither is ever in memory here. Raises as `decode` does.
+        """
+        return self._ask_for(DepthWish(), file, size=size, take=target)  # type: ignore[return-value]
 
     def picture(self, file: BinaryIO, wish: PictureWish, *, size: int) -> bytes:
         """The frame of the DICOM `file` of `size` bytes as an encoded picture. Raises as `decode` does."""

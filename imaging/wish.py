@@ -1,4 +1,4 @@
-"""What a decoder is asked for beside a Radiograph: the stored values of a frame, or a picture for the eye."""
+"""What a decoder is asked for beside a Radiograph: a frame's stored values, an image's depth, a picture for the eye."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ class FrameWish:
 
 
 @dataclass(frozen=True, slots=True)
+class DepthWish:
+    """The image at full size and full depth, one channel, for a viewer that windows it itself (`imaging.depth`)."""
+
+
+@dataclass(frozen=True, slots=True)
 class PictureWish:
     """The frame as it is to be seen, 8 bits grey (PS3.18 section 8.3.5).
 
@@ -42,7 +47,7 @@ class PictureWish:
     quality: int = 90
 
 
-Wish = FrameWish | PictureWish
+Wish = FrameWish | DepthWish | PictureWish
 
 
 def written(wish: Wish | None) -> bytes:
@@ -57,8 +62,10 @@ def read(data: bytes) -> Wish | None:
     if not data:
         return None
     fields: dict[str, Any] = json.loads(data)
-    if fields.pop("kind") == FrameWish.__name__:
-        return FrameWish()
+    kind = fields.pop("kind")
+    for bare in (FrameWish, DepthWish):
+        if kind == bare.__name__:
+            return bare()
     for name in ("window", "source", "viewport"):
         fields[name] = tuple(fields[name]) if fields[name] is not None else None
     return PictureWish(**fields | {"format": PictureFormat(fields["format"])})

@@ -68,6 +68,16 @@ def draw_overlay(  # noqa: PLR0913 - how a picture looks has many independent si
     return png.tobytes()
 
 
+def draw_colours(heat: NDArray[np.float32]) -> bytes:
+    """(h, w) in [0, 1] → the colours that an overlay mixes into its radiograph, as an RGBA PNG; wholly transparent
+    where an overlay would not tint.
+    """
+    picture = cv2.cvtColor(colours(heat), cv2.COLOR_BGR2BGRA)
+    picture[:, :, 3] = 255 if heat.any() else 0
+    _, png = cv2.imencode(".png", picture)
+    return png.tobytes()
+
+
 def draw_result(record: ResultRecord, pictures: Pictures) -> bytes:
     """An RGB PNG of the result's one picture: what it shows first, with boxes; the radiograph alone where nothing was
     explained. Raises ImageInvalid.

@@ -20,7 +20,7 @@ from core.vocabulary import Scope
 from db.repositories import jobs
 from imaging.projection import project
 from reports.heatmap import decode_heatmap, encode_heatmap
-from reports.overlay import draw_overlay, draw_radiograph
+from reports.overlay import draw_colours, draw_overlay, draw_radiograph
 
 router = APIRouter(prefix="/v1/jobs", tags=["results"])
 
@@ -31,10 +31,13 @@ Corners = tuple[float, float, float, float]
 
 
 class View(StrEnum):
-    """The heatmap over the radiograph, the bare heatmap as 16-bit grey, or the decoded radiograph alone."""
+    """The heatmap over the radiograph, the bare heatmap as 16-bit grey or in the overlay's colours, or the decoded
+    radiograph alone.
+    """
 
     OVERLAY = "overlay"
     HEATMAP = "heatmap"
+    COLOURS = "colours"
     RADIOGRAPH = "radiograph"
 
 
@@ -120,9 +123,10 @@ def _draw(backends: Backends, drawing: _Drawing, view: View, opacity: float, box
         if view is View.RADIOGRAPH:
             return draw_radiograph(store.get(drawing.preview_key))
         heatmap = store.get(drawing.heatmap_key)
-        if view is View.HEATMAP:
+        if view in (View.HEATMAP, View.COLOURS):
             size = picture_size(drawing.rows, drawing.columns)
-            return encode_heatmap(project(decode_heatmap(heatmap), window=drawing.window, size=size))
+            heat = project(decode_heatmap(heatmap), window=drawing.window, size=size)
+            return encode_heatmap(heat) if view is View.HEATMAP else draw_colours(heat)
         return draw_overlay(
             store.get(drawing.preview_key),
             heatmap,
