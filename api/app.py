@@ -29,6 +29,7 @@ from api.routes import (
     deliveries,
     delivery_rules,
     dicomweb,
+    events,
     health,
     jobs,
     models,
@@ -42,10 +43,12 @@ from api.routes import (
     studies,
 )
 from api.schemas import IndexView
+from api.streams import ending_streams
 from api.views import as_json
 from core.logs import configure_logging
 from core.settings import Settings, load_settings
 from core.vocabulary import DISCLAIMER
+from db.notifications import Listener
 
 # Threads for routes that talk to the database; they queue for its pool, which is smaller.
 ROUTE_THREADS = 64
@@ -68,7 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.backends = make_backends(settings)
     work = (jobs, results, radiographs, reports, predict, batches, batch_files, batch_results, studies, samples)
-    for module in (*work, models, delivery_rules, deliveries, dicomweb, site, session, health):
+    for module in (*work, models, delivery_rules, deliveries, dicomweb, site, session, events, health):
         app.include_router(module.router)
     app.add_api_route("/", _index, methods=["GET"], response_model=IndexView, tags=["health"])
     app.state.pages = Pages.of(app.state.backends.settings, missing=app.router.default)
@@ -100,15 +103,16 @@ async def _index(request: Request) -> Response:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     backends: Backends = app.state.backends
     anyio.to_thread.current_default_thread_limiter().total_tokens = ROUTE_THREADS
-    backends.finished.start(asyncio.get_running_loop())
+    listener = backends.listen(asyncio.get_running_loop())
     try:
-        yield
+        with ending_streams(backends.changes):
+            yield
     finally:
-        await anyio.to_thread.run_sync(_close, backends)
+        await anyio.to_thread.run_sync(_close, backends, listener)
 
 
-def _close(backends: Backends) -> None:
-    backends.finished.stop()
+def _close(backends: Backends, listener: Listener) -> None:
+    listener.stop()
     backends.broker.close()
     backends.decoders.close()
     backends.database.dispose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from dataclasses import dataclass, field
@@ -11,12 +12,14 @@ import anyio.to_thread
 from celery import Celery
 from fastapi import Request
 
+from api.changes import Changes
 from api.waiting import FinishedJobs
 from core.errors import BrokerUnavailable, IdentityKeyMissing
 from core.logs import logger
 from core.queue import hint_inference, make_celery
 from core.sealing import InstallationKey
 from core.settings import Settings
+from db.notifications import CHANGED, FINISHED, Listener
 from db.session import Database, make_database
 from imaging.header import Limits
 from imaging.sandbox import DecoderPool
@@ -84,6 +87,7 @@ class Backends:
     store: DirectStore
     broker: Broker
     finished: FinishedJobs
+    changes: Changes
     limiters: Limiters
     decoders: DecoderPool
     identity: InstallationKey | None = None
@@ -95,15 +99,27 @@ class Backends:
             raise IdentityKeyMissing
         return self.identity
 
+    def listen(self, loop: asyncio.AbstractEventLoop) -> Listener:
+        """The one connection by which this process hears of changes; a database that is away is tried again."""
+        self.finished.start(loop)
+        self.changes.start(loop)
+        callbacks = {FINISHED: self.finished.heard, CHANGED: self.changes.heard}
+        url = self.settings.database_url.get_secret_value()
+        listener = Listener(url, callbacks, listening=self.changes.gap)
+        listener.start()
+        return listener
+
 
 def make_backends(settings: Settings) -> Backends:
     """Connects to nothing yet, but for what the clients' constructors do. Raises SealBroken for a key that is none."""
+    database = make_database(settings, application_name="lucency-api")
     return Backends(
         settings=settings,
-        database=make_database(settings, application_name="lucency-api"),
+        database=database,
         store=make_store(settings),
         broker=Broker(make_celery(settings)),
-        finished=FinishedJobs(settings.database_url.get_secret_value()),
+        finished=FinishedJobs(),
+        changes=Changes(database),
         limiters=Limiters(),
         decoders=_make_decoders(settings),
         identity=InstallationKey.of(settings) if settings.identity_key is not None else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import structlog
@@ -81,6 +81,13 @@ class Caller:
                 bind(session, principal.site_id)
             structlog.contextvars.bind_contextvars(site_id=str(principal.site_id))
             yield session, principal
+
+    def unattended(self) -> Caller:
+        """The same caller, whose asking does not keep a user's session from idling out."""
+        presented = self._presented
+        return Caller(
+            self.backends, replace(presented, attended=False) if isinstance(presented, Visitor) else presented
+        )
 
     def _authenticate(self, session: Session) -> Principal:
         if isinstance(self._presented, Visitor):

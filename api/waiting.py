@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from db.notifications import Listener
-
 # A notification can be lost (a reconnect, a failover): look again this often.
 FALLBACK_POLL = 1.0
 
@@ -26,22 +24,13 @@ def wanted_wait(prefer: str | None, *, limit: float) -> float | None:
 class FinishedJobs:
     """Wakes the event loop's waiters when Postgres says that a job has finished."""
 
-    def __init__(self, database_url: str) -> None:
-        self._database_url = database_url
+    def __init__(self) -> None:
         self._waiters: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._listener: Listener | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin to listen. A database that is away is tried again by the listener."""
+        """From now on `heard` wakes waiters in this loop."""
         self._loop = loop
-        self._listener = Listener(self._database_url, self._heard)
-        self._listener.start()
-
-    def stop(self) -> None:
-        if self._listener is not None:
-            self._listener.stop()
-            self._listener = None
 
     @contextmanager
     def watch(self, job_id: UUID) -> Iterator[asyncio.Event]:
@@ -55,7 +44,8 @@ class FinishedJobs:
             if not self._waiters[job_id]:
                 del self._waiters[job_id]
 
-    def _heard(self, payload: str) -> None:
+    def heard(self, payload: str) -> None:
+        """A notification: the id of a finished job. From any thread."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._wake, UUID(payload))

@@ -232,6 +232,10 @@ class QuotaExceeded(LucencyError):
     code, status, title, retryable = "quota_exceeded", 429, "The site's limit of active jobs is reached", True
 
 
+class TooManyStreams(LucencyError):
+    code, status, title, retryable = "too_many_streams", 429, "Too many event streams are open", True
+
+
 # --- What is out of order on our side --------------------------------------------------------------------------------
 
 

@@ -1,41 +1,61 @@
-"""LISTEN for what the database tells (finished jobs, due deliveries), so that nobody asks again and again."""
+"""LISTEN for what the database tells (changes, finished jobs, due deliveries), so that nobody asks again and again."""
 
 from __future__ import annotations
 
 import select
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 — a class with a function's name
 
 from core.logs import logger
 
-CHANNEL = "job_finished"
+# Channels. `job_finished`: a job's id. `delivery_due`: nothing. `changed`: `<site or *> <kind> <id>,<id>…`, where `*`
+# for the ids means many; of kinds see migration 0005. No payload holds more than ids.
+FINISHED = "job_finished"
+DUE = "delivery_due"
+CHANGED = "changed"
 WAKE_S = 0.5
 RECONNECT_S = 0.5
+# A connection that is cut without a word is noticed within half a minute.
+CONNECT: dict[str, Any] = {
+    "application_name": "listener",
+    "connect_timeout": 3,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
 
 log = logger(__name__)
 
 
 class Listener(threading.Thread):
-    """Calls back with each notification's payload, in its own thread. Reconnects without end.
+    """Calls back, by channel, with each notification's payload, in its own thread. Reconnects without end.
 
-    Notifications sent while it is away are lost: whoever waits asks the database again now and then.
+    Notifications sent while it is away are lost: whoever waits asks the database again now and then. `listening` is
+    called whenever it begins to listen, so at its start and after each such gap.
     """
 
-    def __init__(self, database_url: str, callback: Callable[[str], None], *, channel: str = CHANNEL) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        callbacks: Mapping[str, Callable[[str], None]],
+        *,
+        listening: Callable[[], None] | None = None,
+    ) -> None:
         super().__init__(name="listener", daemon=True)
-        self._channel = channel
         self._url = database_url.replace("postgresql+psycopg2://", "postgresql://", 1)
-        self._callback = callback
+        self._callbacks = dict(callbacks)
+        self._listening = listening
         self._stop_asked = threading.Event()
         self.connected = threading.Event()
 
     def run(self) -> None:
         while not self._stop_asked.is_set():
             try:
-                connection = psycopg2.connect(self._url, application_name="listener", connect_timeout=3)
+                connection = psycopg2.connect(self._url, **CONNECT)
                 try:
                     self._listen(connection)
                 finally:
@@ -55,12 +75,16 @@ class Listener(threading.Thread):
     def _listen(self, connection: Connection) -> None:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute(f"LISTEN {self._channel}")
+            for channel in self._callbacks:
+                cursor.execute(f"LISTEN {channel}")
         self.connected.set()
+        if self._listening is not None:
+            self._listening()
         while not self._stop_asked.is_set():
             readable, _, _ = select.select([connection], [], [], WAKE_S)
             if not readable:
                 continue
             connection.poll()
             while connection.notifies:
-                self._callback(connection.notifies.pop(0).payload)
+                told = connection.notifies.pop(0)
+                self._callbacks[told.channel](told.payload)

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from core.errors import LucencyError
 from core.logs import logger
 from core.settings import Settings
-from db.notifications import Listener
+from db.notifications import DUE, Listener
 from db.repositories import deliveries
 from db.session import Database, make_database
 from storage.s3 import make_store
@@ -25,7 +25,6 @@ log = logger(__name__)
 ABREAST = 8
 # Transactions at once: each is short, before and after the sending.
 POOL = 4
-DUE_CHANNEL = "delivery_due"
 # After a look that found the database away.
 PAUSE_S = 2.0
 
@@ -43,7 +42,7 @@ class Courier:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
         url = settings.database_url.get_secret_value()
-        self._listener = Listener(url, lambda _payload: self._wake.set(), channel=DUE_CHANNEL)
+        self._listener = Listener(url, {DUE: lambda _payload: self._wake.set()})
 
     def start(self) -> None:
         """Connects to nothing yet: a database that is away is waited for."""

@@ -31,6 +31,101 @@ ACTIONS = """
 NEW_ACTIONS = """,
     'model_moved', 'sign_in_locked', 'signed_in', 'user_added', 'user_changed', 'worker_controlled'"""
 
+# Channel `changed`: `<site or *> <kind> <ids>`, ids with commas between, or `*` for many: what changed, never what it
+# is now, and nothing of a patient. One notification a statement, whatever the number of rows: a notifying transaction
+# holds one lock of the server from the start of its commit to the end.
+TELLING = """
+CREATE FUNCTION tell_jobs() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    told text;
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        FOR told IN
+            SELECT after.site_id || ' jobs ' ||
+                CASE WHEN count(*) <= 128 THEN string_agg(after.id::text, ',') ELSE '*' END
+            FROM after JOIN before USING (id) WHERE after.state <> before.state GROUP BY after.site_id
+        LOOP
+            PERFORM pg_notify('changed', told);
+        END LOOP;
+    ELSE
+        FOR told IN
+            SELECT site_id || ' jobs ' || CASE WHEN count(*) <= 128 THEN string_agg(id::text, ',') ELSE '*' END
+            FROM after GROUP BY site_id
+        LOOP
+            PERFORM pg_notify('changed', told);
+        END LOOP;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tell_jobs_made AFTER INSERT ON job REFERENCING NEW TABLE AS after
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_jobs();
+CREATE TRIGGER tell_jobs_moved AFTER UPDATE ON job REFERENCING OLD TABLE AS before NEW TABLE AS after
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_jobs();
+CREATE TRIGGER tell_jobs_removed AFTER DELETE ON job REFERENCING OLD TABLE AS after
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_jobs();
+
+CREATE FUNCTION tell_files() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    told text;
+BEGIN
+    FOR told IN
+        SELECT DISTINCT batch.site_id || ' batches ' || batch.id FROM after JOIN batch ON batch.id = after.batch_id
+    LOOP
+        PERFORM pg_notify('changed', told);
+    END LOOP;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tell_files_named AFTER INSERT ON batch_item REFERENCING NEW TABLE AS after
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_files();
+CREATE TRIGGER tell_files_judged AFTER UPDATE ON batch_item REFERENCING NEW TABLE AS after
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_files();
+
+CREATE FUNCTION tell_row() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- Arguments: the kind, and the column whose id is told; `*` for the Site: everyone.
+    PERFORM pg_notify('changed', coalesce(to_jsonb(NEW) ->> 'site_id', '*') || ' ' || TG_ARGV[0] || ' ' ||
+        coalesce(to_jsonb(NEW) ->> TG_ARGV[1], '*'));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tell_batch AFTER INSERT OR UPDATE ON batch FOR EACH ROW EXECUTE FUNCTION tell_row('batches', 'id');
+CREATE TRIGGER tell_study_opened AFTER INSERT ON study_result FOR EACH ROW
+    EXECUTE FUNCTION tell_row('studies', 'study_id');
+CREATE TRIGGER tell_study AFTER UPDATE ON study_result FOR EACH ROW
+    WHEN (OLD.state <> NEW.state OR OLD.revision <> NEW.revision) EXECUTE FUNCTION tell_row('studies', 'study_id');
+CREATE TRIGGER tell_delivery_made AFTER INSERT ON delivery FOR EACH ROW
+    EXECUTE FUNCTION tell_row('deliveries', 'job_id');
+CREATE TRIGGER tell_delivery AFTER UPDATE ON delivery FOR EACH ROW
+    WHEN (OLD.state <> NEW.state OR OLD.attempt <> NEW.attempt) EXECUTE FUNCTION tell_row('deliveries', 'job_id');
+CREATE TRIGGER tell_delivery_rule AFTER INSERT OR UPDATE ON delivery_rule FOR EACH ROW
+    EXECUTE FUNCTION tell_row('delivery_rules', 'id');
+CREATE TRIGGER tell_feedback AFTER INSERT OR UPDATE ON feedback FOR EACH ROW
+    EXECUTE FUNCTION tell_row('feedback', 'job_id');
+CREATE TRIGGER tell_model AFTER INSERT OR UPDATE ON model_version FOR EACH ROW
+    EXECUTE FUNCTION tell_row('models', 'id');
+CREATE TRIGGER tell_worker_started AFTER INSERT ON worker FOR EACH ROW EXECUTE FUNCTION tell_row('workers', '');
+CREATE TRIGGER tell_worker AFTER UPDATE ON worker FOR EACH ROW
+    WHEN ((OLD.pid, OLD.state, OLD.wish, OLD.model_digest, OLD.failed_digest, OLD.failed_code)
+        IS DISTINCT FROM (NEW.pid, NEW.state, NEW.wish, NEW.model_digest, NEW.failed_digest, NEW.failed_code))
+    EXECUTE FUNCTION tell_row('workers', '');
+
+CREATE FUNCTION tell_workers() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('changed', '* workers *');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tell_worker_ended AFTER DELETE ON worker FOR EACH STATEMENT EXECUTE FUNCTION tell_workers();
+"""
+TOLD = (
+    ("job", "tell_jobs_made", "tell_jobs_moved", "tell_jobs_removed"),
+    ("batch_item", "tell_files_named", "tell_files_judged"),
+    ("batch", "tell_batch"),
+    ("study_result", "tell_study_opened", "tell_study"),
+    ("delivery", "tell_delivery_made", "tell_delivery"),
+    ("delivery_rule", "tell_delivery_rule"),
+    ("model_version", "tell_model"),
+    ("worker", "tell_worker_started", "tell_worker", "tell_worker_ended"),
+)
+
 
 # --- Row-level security: a session that was bound to a Site (db.session.bind) sees and writes that Site's rows alone --
 # Roles belong to the server, not to the database: another installation's migration may make it at the same moment.
@@ -248,6 +343,7 @@ def upgrade() -> None:
     known("api_key", "scopes_known", SCOPES % "'operate', ")
     known("audit_record", "action_known", f"action IN ({ACTIONS}{NEW_ACTIONS})")
     secure_rows()
+    op.execute(TELLING)
 
 
 def known(table: str, name: str, rule: str) -> None:
@@ -257,6 +353,12 @@ def known(table: str, name: str, rule: str) -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP TRIGGER tell_feedback ON feedback")
+    for table, *triggers in TOLD:
+        for trigger in triggers:
+            op.execute(f"DROP TRIGGER {trigger} ON {table}")
+    for function in ("tell_jobs", "tell_files", "tell_row", "tell_workers"):
+        op.execute(f"DROP FUNCTION {function}()")
     open_rows()
     known("audit_record", "action_known", f"action IN ({ACTIONS})")
     known("api_key", "scopes_known", SCOPES % "")

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from core.errors import DecodeFailed
-from db.notifications import Listener
+from db.notifications import FINISHED, Listener
 from db.repositories import jobs
 from db.session import Database
 from tests.db.conftest import Mortal
@@ -22,7 +22,7 @@ from tests.factories import make_job, make_model, make_outcome, make_site
 @contextmanager
 def listening(url: str) -> Iterator[tuple[Listener, queue.Queue[UUID]]]:
     heard: queue.Queue[UUID] = queue.Queue()
-    listener = Listener(url, lambda payload: heard.put(UUID(payload)))
+    listener = Listener(url, {FINISHED: lambda payload: heard.put(UUID(payload))})
     listener.start()
     try:
         assert listener.connected.wait(10)
