@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import secrets
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,15 +14,17 @@ from rich.console import Console
 from rich.table import Table
 
 from core.errors import StackFailed
-from core.settings import Settings, load_settings
+from core.settings import Settings, inherited_environment, load_settings
 from core.vocabulary import DISCLAIMER
 from lucency import stack
 from lucency.client import Client
-from lucency.servers import package_folder
+from lucency.environment import environment_of
+from lucency.servers import package_folder, write_private
 from lucency.submit import write_result
 from lucency.tables import result_tables, show
 
 RESULT_TIMEOUT = 120.0
+DEMO_USER = "demo@localhost"
 EXAMPLE = "RG3_J2KR.dcm"  # a lower leg, JPEG 2000
 
 
@@ -41,7 +45,8 @@ def run_demo(settings: Settings, *, once: bool, say: Callable[[str], None]) -> N
             _run_one(client, "the same radiograph (PNG)", png, folder=folder)
         show(DISCLAIMER)
         if not once:
-            _show_address(now)
+            email, password = demo_login(now)
+            _show_address(now, email=email, password=password)
             until_interrupted(process)
     except KeyboardInterrupt:
         say("Stopping.")
@@ -65,10 +70,40 @@ def _run_one(client: Client, name: str, data: Path | bytes, *, folder: Path) -> 
     return str(job["id"])
 
 
-def _show_address(settings: Settings) -> None:
+def demo_login(settings: Settings) -> tuple[str, str]:
+    """The demo's user, an operator and the administrator of its Site, and its password: the same while the home stays.
+
+    Raises StackFailed.
+    """
+    kept = settings.home / "demo" / "password"
+    if kept.exists():
+        return DEMO_USER, kept.read_text()
+    password = secrets.token_urlsafe(12)
+    added = ("add", DEMO_USER, "--name", "Demo", "--site", "local", "--role", "admin", "--operator")
+    # The user may be there from before its password was lost.
+    if not _user_command(settings, *added, typed=password) and not _user_command(
+        settings, "password", DEMO_USER, typed=password
+    ):
+        raise StackFailed("`lucency user add` made no login for the demo.")
+    kept.parent.mkdir(exist_ok=True)
+    write_private(kept, password)
+    return DEMO_USER, password
+
+
+def _user_command(settings: Settings, *arguments: str, typed: str) -> bool:
+    """Whether `lucency user …` did it."""
+    command = [sys.executable, "-m", "lucency.commands", "user", *arguments]
+    environment = inherited_environment() | environment_of(settings)
+    done = subprocess.run(command, env=environment, input=typed, text=True, capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def _show_address(settings: Settings, *, email: str, password: str) -> None:
     key = settings.api_key.get_secret_value() if settings.api_key else ""
     table = Table(show_header=False)
-    table.add_row("API", settings.api_url)
+    table.add_row("open", f"[bold]{settings.api_url}[/bold]")
+    table.add_row("sign in as", email)
+    table.add_row("password", password)
     table.add_row("docs", f"{settings.api_url}/docs")
     table.add_row("API key", key)
     table.add_row("stop", "Ctrl-C")

@@ -1,5 +1,6 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
 import { sessionQuery } from '@/auth/session';
+import { loginSearch } from '@/pages/login/search';
 import { queryClient } from '@/queries';
 import { Crashed, NotFound, Pending } from '@/shell/states';
 
@@ -8,10 +9,7 @@ const root = createRootRoute({ notFoundComponent: NotFound, errorComponent: Cras
 const login = createRoute({
   getParentRoute: () => root,
   path: '/login',
-  validateSearch: (search: Record<string, unknown>): { next?: string } =>
-    typeof search.next === 'string' && search.next.startsWith('/') && !search.next.startsWith('//')
-      ? { next: search.next }
-      : {},
+  validateSearch: loginSearch,
   component: lazyRouteComponent(() => import('@/pages/login/LoginPage'), 'LoginPage'),
 });
 

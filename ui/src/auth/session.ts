@@ -1,4 +1,5 @@
 import { type QueryClient, queryOptions } from '@tanstack/react-query';
+import { attended, watchAttention } from '@/auth/attention';
 import type { SessionView } from '@/client';
 import { sessionLook } from '@/client';
 import { client } from '@/client/client.gen';
@@ -21,12 +22,19 @@ export const sessionQuery = queryOptions({
   },
 });
 
+/** Forget all that was loaded for somebody: it is nobody else's to see. */
+export function forgetData(queries: QueryClient): void {
+  queries.removeQueries({ predicate: (query) => query.queryKey[0] !== sessionQuery.queryKey[0] });
+}
+
 /** Teach the generated client our errors, the CSRF token of the session, and that a session may end. */
 export function configureClient(queries: QueryClient): void {
+  watchAttention();
   client.setConfig({ baseUrl: '', credentials: 'same-origin', throwOnError: true });
   client.interceptors.request.use((request) => {
     const session = queries.getQueryData(sessionQuery.queryKey);
     if (session && UNSAFE.has(request.method)) request.headers.set('X-CSRF-Token', session.csrf_token);
+    if (!attended()) request.headers.set('X-Unattended', '1');
     return request;
   });
   client.interceptors.error.use((error, response) => {

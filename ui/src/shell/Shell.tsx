@@ -3,6 +3,7 @@ import { useDisclosure } from '@mantine/hooks';
 import { Outlet, useRouterState } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useSessionGuard } from '@/auth/guard';
 import { LiveMark } from '@/shell/LiveMark';
 import { Navigation } from '@/shell/Navigation';
 import { SiteSwitch } from '@/shell/SiteSwitch';
@@ -15,6 +16,7 @@ export function Shell() {
   const path = useRouterState({ select: (state) => state.location.pathname });
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new page closes the menu of a phone
   useEffect(close, [path]);
+  useSessionGuard();
   return (
     <AppShell
       header={{ height: 56 }}
