@@ -22,9 +22,9 @@ export const sessionQuery = queryOptions({
   },
 });
 
-/** Forget all that was loaded for somebody: it is nobody else's to see. */
+/** Forget all that was loaded for somebody, but for what the page in view shows: it is nobody else's to see. */
 export function forgetData(queries: QueryClient): void {
-  queries.removeQueries({ predicate: (query) => query.queryKey[0] !== sessionQuery.queryKey[0] });
+  queries.removeQueries({ predicate: (query) => query.queryKey[0] !== sessionQuery.queryKey[0] && !query.isActive() });
 }
 
 /** Teach the generated client our errors, the CSRF token of the session, and that a session may end. */

@@ -2,6 +2,7 @@ import { Alert, Button, PasswordInput, Stack, Text, TextInput } from '@mantine/c
 import { useForm } from '@mantine/form';
 import { IconAlertTriangle } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { SessionView } from '@/client';
 import { sessionStart } from '@/client';
@@ -15,6 +16,7 @@ const OURS = new Set(['sign_in_refused', 'sign_in_locked', 'https_needed', 'requ
 export function PasswordForm({ onEnter }: { onEnter: (session: SessionView) => void }) {
   const { t } = useTranslation('login');
   const lock = useCountdown();
+  const [locked, setLocked] = useState('');
   const form = useForm({ initialValues: { email: '', password: '' } });
   const signIn = useMutation({
     mutationFn: async (body: { email: string; password: string }) =>
@@ -23,7 +25,9 @@ export function PasswordForm({ onEnter }: { onEnter: (session: SessionView) => v
     onError: (error) => {
       const problem = problemOf(error);
       form.setFieldValue('password', '');
-      if (problem.code === 'sign_in_locked') lock.start(problem.retryAfter ?? 60);
+      if (problem.code !== 'sign_in_locked') return;
+      lock.start(problem.retryAfter ?? 60);
+      setLocked(form.getValues().email);
     },
   });
   return (
@@ -49,7 +53,12 @@ export function PasswordForm({ onEnter }: { onEnter: (session: SessionView) => v
           visibilityToggleButtonProps={{ 'aria-label': t('show_password') }}
           {...form.getInputProps('password')}
         />
-        <Button type="submit" loading={signIn.isPending} disabled={lock.left > 0} mt="xs">
+        <Button
+          type="submit"
+          loading={signIn.isPending}
+          disabled={lock.left > 0 && form.values.email === locked}
+          mt="xs"
+        >
           {t('submit')}
         </Button>
       </Stack>
