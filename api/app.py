@@ -30,6 +30,7 @@ from api.routes import (
     delivery_rules,
     dicomweb,
     events,
+    feedback,
     health,
     jobs,
     models,
@@ -70,7 +71,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # Bodies are bounded where they stream (api.intake); no other route takes one.
     )
     app.state.backends = make_backends(settings)
-    work = (jobs, results, radiographs, reports, predict, batches, batch_files, batch_results, studies, samples)
+    work = (
+        jobs,
+        results,
+        radiographs,
+        feedback,
+        reports,
+        predict,
+        batches,
+        batch_files,
+        batch_results,
+        studies,
+        samples,
+    )
     for module in (*work, models, delivery_rules, deliveries, dicomweb, site, session, events, health):
         app.include_router(module.router)
     app.add_api_route("/", _index, methods=["GET"], response_model=IndexView, tags=["health"])

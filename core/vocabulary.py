@@ -220,6 +220,7 @@ class AuditAction(StrEnum):
     USER_CHANGED = "user_changed"
     WORKER_CONTROLLED = "worker_controlled"
     MODEL_MOVED = "model_moved"
+    FEEDBACK_GIVEN = "feedback_given"
 
 
 class Scope(StrEnum):

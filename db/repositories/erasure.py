@@ -92,6 +92,7 @@ _REMOVALS = {
     "prediction": "WHERE job_id IN :jobs",
     "shadow_prediction": "WHERE job_id IN :jobs",
     "delivery": "WHERE job_id IN :jobs",
+    "feedback": "WHERE job_id IN :jobs",
     "job_event": "WHERE job_id IN :jobs",
     "job": "WHERE id IN :jobs",
     "sealed_identity": "WHERE image_id = :image",

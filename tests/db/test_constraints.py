@@ -10,9 +10,10 @@ from psycopg2 import errors
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from core.vocabulary import TERMINAL_STATES, AuditAction, JobState
+from core.vocabulary import TERMINAL_STATES, AuditAction, JobState, Scope, Verdict
 from db.hospital_tables import Batch, BatchItem, DeliveryRule, SitePolicy
-from db.repositories import audit, jobs, shadow_predictions
+from db.repositories import audit, feedback, jobs, shadow_predictions, sites
+from db.repositories.sites import Principal
 from db.session import Database
 from tests.factories import make_image, make_job, make_model, make_outcome
 
@@ -82,6 +83,9 @@ BROKEN = [
     ("ck_delivery_rule_kind_known", "UPDATE delivery_rule SET kind = 'fax'"),
     ("ck_delivery_rule_reports_known", "UPDATE delivery_rule SET reports = '{sr,letter}'"),
     ("ck_delivery_state_known", "UPDATE delivery SET state = 'lost'"),
+    ("ck_feedback_decision_known", "UPDATE feedback SET decision = 'perhaps'"),
+    ("ck_feedback_one_reader", "UPDATE feedback SET key_id = NULL"),
+    ("ck_feedback_verdict_known", "UPDATE feedback SET verdict = 'perhaps'"),
     ("ck_finding_decision_known", "UPDATE finding SET decision = 'perhaps'"),
     ("ck_finding_probability_range", "UPDATE finding SET probability = 1.01"),
     ("ck_finding_probability_range", "UPDATE finding SET probability = 'NaN'"),
@@ -157,6 +161,8 @@ BROKEN = [
     ("uq_job_site_id_idempotency_key", job_with("idempotency_key", "idempotency_key")),
     ("uq_model_version_active", model_with("'active'", "'other'", "'9'", "'d'")),
     ("uq_model_version_digest", model_with("'retired'", "'other'", "'9'", "digest")),
+    ("uq_feedback_reader", "INSERT INTO feedback (id, site_id, job_id, label, key_id, verdict, decision)"
+        " SELECT gen_random_uuid(), site_id, job_id, label, key_id, 'reject', decision FROM feedback"),
     ("uq_model_version_name_version", model_with("'retired'", "name", "version", "'d'")),
     ("uq_prediction_job_id", f"INSERT INTO prediction ({PREDICTION}) SELECT gen_random_uuid(), {PREDICTION[4:]}"
         " FROM prediction"),
@@ -198,6 +204,15 @@ def one_of_each(database: Database, site: UUID, api_key: str) -> Database:
             probabilities={},
             decisions={},
             infer_ms=1.0,
+        )
+        reader = sites.issue_key(session, site_id=site, name="reader", scopes=[Scope.READ])[0]
+        feedback.give(
+            session,
+            Principal(site_id=site, scopes=frozenset({Scope.READ}), key_id=reader.id),
+            job_id=claim.job_id,
+            label="fracture",
+            verdict=Verdict.ACCEPT,
+            sealed_comment=None,
         )
         audit.append(session, site_id=site, actor="tests", action=AuditAction.SITE_CHANGED, subject=f"site {site}")
     return database

@@ -10,9 +10,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from core.settings import Settings
-from core.vocabulary import AuditAction, MediaKind
-from db.repositories import audit, erasure, identities, jobs
+from core.vocabulary import AuditAction, MediaKind, Scope, Verdict
+from db.repositories import audit, erasure, feedback, identities, jobs, sites
 from db.repositories.erasure import Chosen
+from db.repositories.sites import Principal
 from db.session import Database
 from db.tables import Base
 from storage.s3 import S3Store
@@ -76,17 +77,24 @@ def test_a_study_goes_and_leaves_nothing_and_the_others_stay(
     ]
     stays = add(database, store, site, study="1.6", patient="PB")
     with database.unit_of_work() as session:
+        key = sites.issue_key(session, site_id=site, name="reader", scopes=[Scope.READ])[0]
+        reader = Principal(site_id=site, scopes=frozenset({Scope.READ}), key_id=key.id)
+        for image in (gone[0], stays):
+            feedback.give(
+                session, reader, job_id=image.job_ids[0], label="fracture", verdict=Verdict.REJECT, sealed_comment=b"x"
+            )
+    with database.unit_of_work() as session:
         chosen = erasure.by_study(session, site_id=site, study_instance_uids=["1.5"])
     assert chosen == gone
     rehearsal = eraser(database, store, settings).erase(site, chosen, what="study", dry_run=True)
     assert sum(len(image.objects) for image in rehearsal.images) == 8
-    assert set(mentions(database, *words_of(gone[0]))) >= {"image", "job", "job_event", "prediction", "sealed_identity"}
+    assert set(mentions(database, *words_of(gone[0]))) >= {"image", "job", "job_event", "prediction", "feedback"}
     receipt = eraser(database, store, settings).erase(site, chosen, what="study").as_dict()
     assert receipt["totals"]["images"] == 2
     assert receipt["totals"]["objects"] == 8
     assert receipt["totals"]["rows"] == {
-        "explanation": 1, "finding": 1, "image": 2, "job": 2, "job_event": 6, "prediction": 1, "sealed_identity": 2,
-        "study": 1, "study_result": 1,
+        "explanation": 1, "feedback": 1, "finding": 1, "image": 2, "job": 2, "job_event": 6, "prediction": 1,
+        "sealed_identity": 2, "study": 1, "study_result": 1,
     }  # fmt: skip
     assert mentions(database, *(word for image in gone for word in words_of(image))) == set()
     kept = {entry.key for entry in store.list("")}
