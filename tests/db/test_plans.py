@@ -239,6 +239,23 @@ def test_a_list_of_the_few_that_failed(large: Database, site: UUID) -> None:
     assert sum(job.state == "failed" for job in found + last) == 40
 
 
+def test_a_bound_session_reads_no_more(large: Database, site: UUID) -> None:
+    """Row-level security adds a comparison, not a way through the table: a list's page costs what it did."""
+    page = text("SELECT * FROM job WHERE site_id = :site ORDER BY created_at DESC, id DESC LIMIT 50")
+    with large.unit_of_work() as session:
+        free = Explained(session, page, site=site)
+        one = session.scalar(text("SELECT id FROM job LIMIT 1"))
+    with large.unit_of_work(site_id=site) as session:
+        bound = Explained(session, page, site=site)
+        assert bound.indexes == free.indexes == {"ix_job_site"}
+        assert (bound.rows, bound.buffers) == (free.rows, free.buffers)
+        child = Explained(session, text("SELECT * FROM job_event WHERE job_id = :job"), job=one)
+        assert child.indexes == {"ix_job_event_job", "pk_job"}
+        # Unfiltered, it is the policy that finds the Site's index.
+        alone = Explained(session, text("SELECT * FROM job ORDER BY created_at DESC, id DESC LIMIT 50"))
+        assert not alone.scans_whole_table()
+
+
 def test_no_index_is_idle() -> None:
     """Each index of `job` has the statement above that reads it; an index that nobody reads only costs writes."""
     assert {index.name for index in Base.metadata.tables["job"].indexes} == {
