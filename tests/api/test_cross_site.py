@@ -214,8 +214,9 @@ def test_strangers(api: Api, asking: Asking, other: Other, database: Database, s
         for way, who in strangers().items():
             answered = asking.ask(operation, who)
             told = f"{operation.method} {operation.path} by {way}: {answered.status_code} {answered.text[:300]}"
-            assert answered.status_code < 500, told
-            if foreign and operation.name not in PUBLIC:
+            assert answered.status_code < 500 or operation.name == "health_readyz", told
+            found_nothing = operation.name.startswith("dicomweb_") and answered.text == "[]"  # a search's way of 404
+            if foreign and not found_nothing and operation.name not in PUBLIC:
                 # 401: what belongs to a browser's session has no place for a key.
                 assert answered.status_code in ({404, 403, 401} if way == "key" else {404, 403}), told
             for mark in other.marks:
