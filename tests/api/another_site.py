@@ -69,8 +69,8 @@ def furnish(api: Api, database: Database, store: S3Store, model: UUID) -> Other:
         key_id = session.scalars(text("SELECT id FROM api_key WHERE site_id = :site"), {"site": site}).one()
         session_id = session.scalars(
             text(
-                "INSERT INTO user_session (id, token_sha256, user_id, site_id, provider, expires_at)"
-                " SELECT gen_random_uuid(), repeat('0', 64), :user, :site, 'password', now() + interval '1 h' RETURNING id"
+                "INSERT INTO user_session (id, token_sha256, user_id, site_id, provider, expires_at) VALUES"
+                " (gen_random_uuid(), repeat('0', 64), :user, :site, 'password', now() + interval '1 h') RETURNING id"
             ),
             {"user": user, "site": site},
         ).one()
@@ -89,6 +89,6 @@ def content(database: Database, site: UUID) -> str:
         tables = set(inspect(session.connection()).get_table_names()) & set(Base.metadata.tables)
         found = []
         for table in sorted(tables - {"user_session", "stranger", "user_account", "worker"}):
-            rows = f"SELECT md5(coalesce(string_agg(one::text, '|' ORDER BY one::text), '')) FROM {table} AS one"  # noqa: S608
+            rows = f"SELECT md5(coalesce(string_agg(one::text, '|' ORDER BY one::text), '')) FROM {table} AS one"
             found.append(f"{table} {session.scalar(text(rows))}")
     return "\n".join(found)

@@ -141,7 +141,7 @@ class Asking:
 
     def body(self, operation: Operation) -> dict[str, Any]:
         needed = "requestBody" in operation.spec or operation.name in self.bodies
-        assert not needed or operation.name in self.bodies, f"{operation.name}: what does a stranger send? Say it above."
+        assert not needed or operation.name in self.bodies, f"{operation.name}: what is sent? Say it above."
         return self.bodies.get(operation.name, {})
 
     def ask(self, operation: Operation, who: dict[str, str]) -> httpx2.Response:
@@ -174,7 +174,7 @@ def asking(api: Api, other: Other) -> Iterator[Asking]:
 
 
 @pytest.fixture
-def strangers(api: Api, database: Database, site: UUID) -> Iterator[Any]:
+def strangers(api: Api, database: Database, site: UUID) -> Any:
     """Makes the credentials of an administrator of `site`: a key's, and those of a browser, new each time."""
     key = key_of(database, site, Scope.READ, Scope.SUBMIT, Scope.ADMIN)
     user = make_user(database, "stranger@example.org", roles={site: Role.ADMIN})
@@ -190,7 +190,7 @@ def strangers(api: Api, database: Database, site: UUID) -> Iterator[Any]:
             "cookie": {"Cookie": f"{cookies.COOKIE}={token}"} | page,
         }
 
-    yield make
+    return make
 
 
 def test_nobody(api: Api, asking: Asking, database: Database) -> None:
@@ -227,7 +227,7 @@ def test_strangers(api: Api, asking: Asking, other: Other, database: Database, s
 
 
 def test_its_own_people_are_answered(api: Api, asking: Asking, other: Other) -> None:
-    """The same requests by the other Site's own key: the ids above are of the right kind, or nothing is shown by 404."""
+    """The same requests by the other Site's own key: the ids above are of the right kind, or 404 shows nothing."""
     for operation in operations(api):
         _path, foreign = asking.address(operation)
         if foreign and operation.method == "get" and operation.name not in BROWSERS:
