@@ -22,6 +22,7 @@ FORMAT: Literal[1] = 1
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 Label = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+Quantity = Annotated[str, Field(max_length=80, pattern=r"^[a-z][a-z0-9_.-]*$")]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -106,6 +107,32 @@ class Routing(_Frozen):
     specialists: dict[Label, Specialist]
 
 
+class Histogram(_Frozen):
+    """Counts of values between `edges`, ascending: a value at an edge belongs above it."""
+
+    edges: Annotated[tuple[float, ...], Field(min_length=1, max_length=100)]
+    counts: tuple[Annotated[int, Field(ge=0)], ...]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if len(self.counts) != len(self.edges) + 1 or sorted(set(self.edges)) != list(self.edges):
+            raise ValueError("a histogram has ascending edges, and a count more than edges")
+        return self
+
+
+class Drift(_Frozen):
+    """How `n` images of a split look to this Bundle: what live ones are compared with (`core.drift`).
+
+    `numbers`: `score.<finding>` and `input.<statistic>` (`networks.input_statistics`); `shares`: how often each word of
+    `region` and `sanity` was said.
+    """
+
+    split: str
+    n: Annotated[int, Field(gt=0)]
+    numbers: dict[Quantity, Histogram]
+    shares: dict[Quantity, dict[str, Annotated[int, Field(ge=0)]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One network of a Bundle: its two files, and its heads and marginals in the order of its output."""
@@ -146,6 +173,7 @@ class Manifest(_Frozen):
     conformal: dict[Label, Conformal] = {}
     study: StudyRule = DEFAULT_STUDY_RULE
     sanity: Sanity | None = None
+    drift: Drift | None = None
     routing: Routing | None = None
     preprocessing: Preprocessing
     explanation: ExplanationSpec

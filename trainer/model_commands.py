@@ -1,4 +1,4 @@
-"""`lucency models …`: publish, look, activate, shadow, retire, roll back, compare."""
+"""`lucency models …`: publish, look, activate, shadow, retire, roll back, compare, add a drift reference."""
 
 from __future__ import annotations
 
@@ -128,6 +128,22 @@ def compare(
 
         report = registry.comparison(model, database=database)
     typer.echo(json.dumps(report, indent=2) if as_json else "\n".join(_comparison(report)))
+
+
+@models.command()
+def reference(
+    bundle: Annotated[Path, typer.Argument(help="The Bundle's folder; it is changed in place.")],
+    version: Annotated[str, typer.Option(help="Its new version: a published version never changes.")],
+    data: Annotated[
+        Path | None, typer.Option(help="The data set's folder (of several, the one that holds them); default: data.")
+    ] = None,
+) -> None:
+    """Give a Bundle the drift reference that older releases did not: how its validation split looks to it."""
+    from networks.bundle import Bundle
+    from trainer.drift import with_reference
+
+    made = with_reference(Bundle.load(bundle), data=data, setting=load_settings().data, version=version)
+    typer.echo(f"{made.manifest.name} {made.manifest.version}  {made.digest}")
 
 
 @contextmanager

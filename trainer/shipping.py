@@ -21,6 +21,7 @@ from trainer.audit import audit_split
 from trainer.calibration import calibrated, fit_temperature, logits_of, threshold_for
 from trainer.checkpoint import RunState
 from trainer.datasets import UNKNOWN, Record, of_split
+from trainer.drift import fit_drift
 from trainer.evaluation import judged
 from trainer.evaluation import predict as predict_all
 from trainer.model_card import model_card
@@ -59,6 +60,7 @@ def measured(recipe: Recipe, bundle: Bundle, fields: dict[str, Any], *, data: Pa
     if "val" in found:
         fields |= trust.fit(recipe.trust, bundle, engine, records, found["val"])
         bundle = write_manifest(folder, fields)
+        fields |= {"drift": fit_drift(bundle, engine, of_split(records, "val"))}
     metrics = {split: _figures(judged(bundle, predictions)) for split, predictions in found.items()}
     fields["training"]["images"] |= {split: report["n"] for split, report in metrics.items()}
     metrics |= _trust_figures(recipe, bundle, engine, {s: of_split(records, s) for s in present}, data=data)

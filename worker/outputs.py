@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 from core.errors import ModelOutputInvalid
 from db.repositories.jobs import FindingRecord, Outcome
 from networks.engines import EngineOutput
+from networks.input_statistics import input_statistics
 from networks.regions import normalise, regions_of_interest
 from networks.stability import shifted
 from reports.heatmap import encode_heatmap, encode_preview
@@ -182,6 +183,9 @@ def _outcome(
         probabilities=judgement.classes,
         routing=judgement.routing_record(),
         sanity=judgement.sanity_record(),
+        input_statistics=input_statistics(
+            prepared.tensor, prepared.window, rows=prepared.rows, columns=prepared.columns
+        ),
     )
 
 

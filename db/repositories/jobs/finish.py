@@ -38,8 +38,8 @@ class FindingRecord:
 class Outcome:
     """The result of one claim. `window`: left, top, right, bottom in fractions of the heatmap's grid.
 
-    `produced_by`: what a replay must have alike (`worker.provenance`). `probabilities`, `routing`, `sanity` as in the
-    table.
+    `produced_by`: what a replay must have alike (`worker.provenance`). `probabilities`, `routing`, `sanity`,
+    `input_statistics` as in the table.
     """
 
     prediction_id: UUID
@@ -60,6 +60,7 @@ class Outcome:
     probabilities: Mapping[str, float] | None = None
     routing: Mapping[str, Any] | None = None
     sanity: Mapping[str, Any] | None = None
+    input_statistics: Mapping[str, float] | None = None
 
 
 _SUCCEED = telling("""
@@ -68,7 +69,7 @@ WITH input AS (
         prediction_id uuid, job_id uuid, fence bigint, model_version_id uuid, engine text, region text,
         region_probability float8, region_probabilities jsonb, rows int, columns int, preview_key text,
         "window" float8[], timings_ms jsonb, findings jsonb, produced_by jsonb, probabilities jsonb, routing jsonb,
-        sanity jsonb)
+        sanity jsonb, input_statistics jsonb)
 ), held AS MATERIALIZED (
     SELECT job.id FROM input JOIN job ON job.id = input.job_id
     WHERE job.fence = input.fence AND job.state = 'running' ORDER BY job.id FOR UPDATE OF job
@@ -79,10 +80,10 @@ WITH input AS (
 ), predicted AS (
     INSERT INTO prediction (id, job_id, model_version_id, fence, engine, region, region_probability,
         region_probabilities, rows, columns, preview_key, "window", timings_ms, produced_by, probabilities, routing,
-        sanity)
+        sanity, input_statistics)
     SELECT prediction_id, job_id, model_version_id, input.fence, engine, region, region_probability,
         region_probabilities, rows, columns, preview_key, "window", timings_ms, produced_by, probabilities, routing,
-        sanity
+        sanity, input_statistics
     FROM input JOIN moved ON moved.id = input.job_id AND moved.fence = input.fence
 ), found AS (
     SELECT input.prediction_id, finding.* FROM input
