@@ -33,6 +33,7 @@ from api.routes import (
     feedback,
     health,
     jobs,
+    model_moves,
     models,
     predict,
     radiographs,
@@ -84,7 +85,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         studies,
         samples,
     )
-    for module in (*work, models, delivery_rules, deliveries, dicomweb, site, session, events, health):
+    for module in (*work, model_moves, models, delivery_rules, deliveries, dicomweb, site, session, events, health):
         app.include_router(module.router)
     app.add_api_route("/", _index, methods=["GET"], response_model=IndexView, tags=["health"])
     app.state.pages = Pages.of(app.state.backends.settings, missing=app.router.default)

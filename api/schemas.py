@@ -138,6 +138,7 @@ class ModelVersionView(ModelVersionRef):
 
 class ModelVersionList(Schema):
     items: list[ModelVersionView]
+    rollback_to: UUID | None = Field(default=None, description="What a rollback would make active; null: nothing was.")
 
 
 class RegionOfInterest(Schema):

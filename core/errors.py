@@ -338,7 +338,7 @@ class ObjectMissing(LucencyError):
 
 
 class BundleInvalid(LucencyError):
-    code, title = "bundle_invalid", "The Bundle is damaged or of an unknown format"
+    code, status, title = "bundle_invalid", 409, "The Bundle is damaged or of an unknown format"
 
 
 class SplitLeaks(LucencyError):

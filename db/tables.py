@@ -326,6 +326,7 @@ class Prediction(Base):
         CheckConstraint("(region IS NULL) = (region_probability IS NULL)", name="region_whole"),
         CheckConstraint("rows > 0 AND columns > 0", name="sizes_positive"),
         CheckConstraint('cardinality("window") = 4', name="window_corners"),
+        Index("ix_prediction_model", "model_version_id", "created_at"),
     )
     id: Mapped[UUID] = _key()
     job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id"), unique=True)

@@ -20,8 +20,8 @@ DIGITS = 4
 def input_statistics(tensor: NDArray[np.uint8], window: Window, *, rows: int, columns: int) -> dict[str, float]:
     """By name, of a (size, size, 1) uint8 input and the full size of its image in pixels.
 
-    `mean`, `deviation`, `p05`, `p50`, `p95`: grey values as parts of 255. `black`, `white`: the shares of pixels that are
-    saturated, in [0, 1]. `aspect`: columns over rows. `longest_side`: pixels.
+    `mean`, `deviation`, `p05`, `p50`, `p95`: grey values as parts of 255. `black`, `white`: shares of saturated pixels,
+    in [0, 1]. `aspect`: columns over rows. `longest_side`: pixels.
     """
     share = np.bincount(covered(tensor, window).ravel(), minlength=256).astype(np.float64)
     share /= share.sum()

@@ -56,8 +56,8 @@ def histogram(values: NDArray[np.float64]) -> Histogram:
 def with_reference(bundle: Bundle, *, data: Path | None, setting: Path, version: str, threads: int = 2) -> Bundle:
     """The Bundle in its folder with a reference and a new `version`; weights and figures stay as they are.
 
-    Its recipe says which images are its validation split: in `data` as a training has it, or below `setting`. Raises DataInvalid where they are too few,
-    and as `read_records` does.
+    Its recipe says which images are its validation split: in `data` as a training has it, or below `setting`.
+    Raises DataInvalid where they are too few, and as `read_records` does.
     """
     if version == bundle.manifest.version:
         raise DataInvalid("a version never changes: name another one")

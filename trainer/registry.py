@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import psutil
 
-from core.errors import BundleInvalid, NotFound, ObjectMissing
+from core.errors import NotFound
 from core.headline import headline
 from core.vocabulary import ModelState
 from db.repositories import model_versions, shadow_predictions, workers
 from db.repositories.shadow_predictions import Pair
 from db.session import Database
 from db.tables import ModelVersion
-from networks.manifest import MANIFEST_NAME, parse_manifest
-from storage.store import ObjectStore, bundle_prefix
+from storage.bundles import require_stored
+from storage.store import ObjectStore
 from trainer.comparison import compare
 from trainer.publishing import describe
 
@@ -132,20 +131,6 @@ def comparison(words: str | None, *, database: Database) -> dict[str, Any]:
         grouped.setdefault(pair.active_id, []).append(pair)
     against = [{"active": versions[active], **compare(found)} for active, found in grouped.items()]
     return {"shadow": report, "jobs": judged, "against": against}
-
-
-def require_stored(store: ObjectStore, digest: str) -> None:
-    """Raises BundleInvalid unless the object store holds each file of the Bundle as it was published."""
-    prefix = bundle_prefix(digest)
-    try:
-        manifest = store.get(prefix + MANIFEST_NAME)
-        if hashlib.sha256(manifest).hexdigest() != digest:
-            raise BundleInvalid("The object store's manifest of this model was altered; publish its Bundle again")
-        for name, sha256 in parse_manifest(manifest).files.items():
-            if hashlib.sha256(store.get(prefix + name)).hexdigest() != sha256:
-                raise BundleInvalid(f"The object store's {name} of this model was altered; publish its Bundle again")
-    except ObjectMissing as error:
-        raise BundleInvalid("The object store does not hold this model whole; publish its Bundle again") from error
 
 
 def _find(words: str, database: Database) -> ModelVersion:

@@ -41,7 +41,7 @@ FROM job WHERE job.id = :job_id FOR KEY SHARE
 ON CONFLICT (job_id, model_version_id) DO NOTHING RETURNING id
 """)
 
-_PAIRS = text("""
+_PAIRED = """
 SELECT shadow.job_id, prediction.model_version_id AS active_id, finding.label, finding.probability, finding.decision,
     (shadow.probabilities ->> finding.label)::float8 AS shadow_probability,
     shadow.decisions ->> finding.label AS shadow_decision,
@@ -52,8 +52,20 @@ JOIN prediction ON prediction.job_id = shadow.job_id
 JOIN finding ON finding.prediction_id = prediction.id
 WHERE shadow.model_version_id = :model_version_id AND prediction.model_version_id <> :model_version_id
     AND shadow.decisions ? finding.label
-ORDER BY shadow.id, finding.position
-""")
+"""
+_PAIRS = text(_PAIRED + "ORDER BY shadow.id, finding.position")
+_AGREEMENT = text(
+    f"WITH pair AS ({_PAIRED})"
+    + """
+SELECT active_id, label, count(*) AS n, count(*) FILTER (WHERE decision = 'positive') AS positives,
+    count(*) FILTER (WHERE shadow_decision = 'positive') AS shadow_positives,
+    count(*) FILTER (WHERE decision = 'positive' AND shadow_decision = 'positive') AS both_positive,
+    avg(abs(probability - shadow_probability)) AS mean_difference, corr(probability, shadow_probability) AS correlation,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY infer_ms / batch) AS active_ms,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY shadow_infer_ms) AS shadow_ms
+FROM pair GROUP BY active_id, label ORDER BY count(*) DESC, active_id, label
+"""
+)
 
 
 def record(
@@ -83,6 +95,40 @@ def pairs(session: Session, model_version_id: UUID) -> list[Pair]:
     """Every Finding that this shadow and the version whose result was given both have, in the order of judging."""
     rows = session.execute(_PAIRS, {"model_version_id": model_version_id}).mappings()
     return [Pair(**row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """A shadow beside the version whose results were given, on one Finding of `n` jobs. Medians of ms per image."""
+
+    active_id: UUID
+    label: str
+    n: int
+    positives: int
+    shadow_positives: int
+    both_positive: int
+    mean_difference: float
+    correlation: float | None
+    active_ms: float | None
+    shadow_ms: float
+
+    @property
+    def agreement(self) -> float:
+        """The share of jobs that both decided alike."""
+        return (self.n - self.positives - self.shadow_positives + 2 * self.both_positive) / self.n
+
+    @property
+    def kappa(self) -> float | None:
+        """Cohen's κ; None where both always gave one and the same answer."""
+        one, two = self.positives / self.n, self.shadow_positives / self.n
+        expected = one * two + (1 - one) * (1 - two)
+        return None if expected == 1 else (self.agreement - expected) / (1 - expected)
+
+
+def agreements(session: Session, model_version_id: UUID) -> list[Agreement]:
+    """The shadow against each version and Finding, the most jobs first; summed up in the database."""
+    rows = session.execute(_AGREEMENT, {"model_version_id": model_version_id}).mappings()
+    return [Agreement(**row) for row in rows]
 
 
 def count(session: Session, model_version_id: UUID) -> int:

@@ -204,6 +204,13 @@ def test_a_report_on_a_shadow(versions: list[Path], database: Database, site: UU
     assert figures["negative_to_positive"] == {"count": 0, "jobs": []}
     assert figures["correlation"] is None  # the active one's figures are all the same
     assert against["latency"] == {"active_ms": 10.0, "shadow_ms": 15.0, "ratio": 1.5, "active_batch": 4.0}
+    # The API's report is summed up in the database: the same figures.
+    with database.unit_of_work() as session:
+        (found,) = shadow_predictions.agreements(session, UUID(report["shadow"]["id"]))
+    assert (found.n, found.agreement, found.kappa, found.correlation) == (4, 0.5, figures["kappa"], None)
+    assert (found.positives, found.shadow_positives, found.both_positive) == (4, 2, 2)
+    assert found.mean_difference == pytest.approx(figures["mean_difference"])
+    assert (found.active_ms, found.shadow_ms) == (10.0, 15.0)
     with pytest.raises(NotFound):
         registry.comparison("nothing", database=database)
 

@@ -52,6 +52,11 @@ def test_results_and_objects(runtime: InferenceRuntime, database: Database, stor
             result = jobs.result(session, site_id=site, job_id=job_id)
             assert result.preview_key.startswith(f"out/{job_id}/{result.fence}/")
             assert (result.rows, result.columns) == (160, 120)
+            # Of the radiograph alone: a letterbox would be a quarter of black.
+            kept = result.input_statistics
+            assert kept is not None
+            assert (kept["aspect"], kept["longest_side"], kept["white"]) == (0.75, 160.0, 0.0)
+            assert 0 < kept["p05"] <= kept["p50"] <= kept["p95"] <= 1
             phases = {"queued", "fetch", "decode", "preprocess", "infer", "explain", "store", "total"}
             assert phases <= set(result.timings_ms)
             assert sum(result.timings_ms[name] for name in ("fetch", "decode", "infer")) <= result.timings_ms["total"]
