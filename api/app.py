@@ -35,6 +35,7 @@ from api.routes import (
     jobs,
     model_moves,
     models,
+    overview,
     predict,
     radiographs,
     reports,
@@ -85,7 +86,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         studies,
         samples,
     )
-    for module in (*work, model_moves, models, delivery_rules, deliveries, dicomweb, site, session, events, health):
+    place = (model_moves, models, delivery_rules, deliveries, dicomweb, site, session, events, overview, health)
+    for module in (*work, *place):
         app.include_router(module.router)
     app.add_api_route("/", _index, methods=["GET"], response_model=IndexView, tags=["health"])
     app.state.pages = Pages.of(app.state.backends.settings, missing=app.router.default)

@@ -13,6 +13,8 @@ from celery import Celery
 from fastapi import Request
 
 from api.changes import Changes
+from api.checks import Checks
+from api.overview import Overviews
 from api.waiting import FinishedJobs
 from core.errors import BrokerUnavailable, IdentityKeyMissing
 from core.logs import logger
@@ -88,6 +90,8 @@ class Backends:
     broker: Broker
     finished: FinishedJobs
     changes: Changes
+    overviews: Overviews
+    checks: Checks
     limiters: Limiters
     decoders: DecoderPool
     identity: InstallationKey | None = None
@@ -113,13 +117,17 @@ class Backends:
 def make_backends(settings: Settings) -> Backends:
     """Connects to nothing yet, but for what the clients' constructors do. Raises SealBroken for a key that is none."""
     database = make_database(settings, application_name="lucency-api")
+    changes = Changes(database)
+    store, broker = make_store(settings), Broker(make_celery(settings))
     return Backends(
         settings=settings,
         database=database,
-        store=make_store(settings),
-        broker=Broker(make_celery(settings)),
+        store=store,
+        broker=broker,
         finished=FinishedJobs(),
-        changes=Changes(database),
+        changes=changes,
+        overviews=Overviews(database, changes),
+        checks=Checks({"store": store.check, "broker": broker.check}),
         limiters=Limiters(),
         decoders=_make_decoders(settings),
         identity=InstallationKey.of(settings) if settings.identity_key is not None else None,

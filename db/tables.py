@@ -219,6 +219,7 @@ class Job(Base):
         Index("ix_job_deadline", "deadline_at", postgresql_where=text(f"state IN ({quoted(CLAIMABLE_STATES)})")),
         Index("ix_job_site", "site_id", "created_at", "id"),
         Index("ix_job_image", "image_id"),
+        Index("ix_job_finished", "site_id", "finished_at", "state", postgresql_where=text("finished_at IS NOT NULL")),
         Index("ix_job_held", "site_id", "created_at", "id", postgresql_where=text("state = 'held'")),
         # For lists by state, and for the limits' counts: what is active, and what ended without a result, is little
         # among a million that succeeded.

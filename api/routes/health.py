@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-import anyio
-import anyio.to_thread
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from api.backends import Backends
+from api.checks import look
 from api.dependencies import BackendsOf
-from api.schemas import CheckView, HealthView, ReadinessView
+from api.schemas import HealthView, ReadinessView
 from api.views import as_json
 from core.errors import LucencyError, NoActiveModel
 from db.repositories import model_versions, workers
 
 router = APIRouter(tags=["health"])
 
-CHECK_TIMEOUT = 5.0
 WORKER_AGE = 30.0
 
 
@@ -42,28 +41,11 @@ async def readyz(backends: BackendsOf) -> Response:
         "worker": _check_worker,
         "model": _check_model,
     }
-    found: dict[str, CheckView] = {}
-
-    async def look(name: str, check: Callable[[Backends], None]) -> None:
-        found[name] = CheckView(status="down", detail="No answer in time.")
-        with anyio.move_on_after(CHECK_TIMEOUT):
-            found[name] = await anyio.to_thread.run_sync(_outcome, check, backends, abandon_on_cancel=True)
-
-    async with anyio.create_task_group() as group:
-        for name, check in checks.items():
-            group.start_soon(look, name, check)
+    found = await look({name: partial(check, backends) for name, check in checks.items()})
     ready = all(view.status == "up" for view in found.values())
-    view = ReadinessView(status="ready" if ready else "unavailable", checks={name: found[name] for name in checks})
+    view = ReadinessView(status="ready" if ready else "unavailable", checks=found)
     headers = {"Cache-Control": "no-store"} | ({} if ready else {"Retry-After": "5"})
     return JSONResponse(as_json(view), status_code=200 if ready else 503, headers=headers)
-
-
-def _outcome(check: Callable[[Backends], None], backends: Backends) -> CheckView:
-    try:
-        check(backends)
-    except LucencyError as error:
-        return CheckView(status="down", detail=error.detail)
-    return CheckView(status="up")
 
 
 def _check_worker(backends: Backends) -> None:

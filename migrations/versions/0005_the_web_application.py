@@ -345,6 +345,13 @@ def upgrade() -> None:
     known("audit_record", "action_known", f"action IN ({ACTIONS}{NEW_ACTIONS})")
     secure_rows()
     op.execute(TELLING)
+    op.create_index(
+        "ix_job_finished",
+        "job",
+        ["site_id", "finished_at", "state"],
+        unique=False,
+        postgresql_where=sa.text("finished_at IS NOT NULL"),
+    )
 
 
 def known(table: str, name: str, rule: str) -> None:
@@ -354,6 +361,7 @@ def known(table: str, name: str, rule: str) -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_job_finished", table_name="job")
     op.execute("DROP TRIGGER tell_feedback ON feedback")
     for table, *triggers in TOLD:
         for trigger in triggers:

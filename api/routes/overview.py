@@ -1,0 +1,39 @@
+"""The overview: the queue, the rate, the phases, the workers and servers, the last day; in one cheap answer."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import anyio.to_thread
+from fastapi import APIRouter, Response
+
+from api.dependencies import Caller, CallerOf
+from api.overview_schemas import OverviewView
+from core.vocabulary import Scope
+
+router = APIRouter(prefix="/v1/overview", tags=["overview"])
+
+
+def _site(caller: Caller, scope: Scope) -> UUID:
+    with caller.session(scope) as (_session, principal):
+        return principal.site_id
+
+
+async def _answer(caller: Caller, site_id: UUID | None) -> Response:
+    backends = caller.backends
+    body = await backends.overviews.get(site_id, await backends.checks.known())
+    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+@router.get("", response_model=OverviewView)
+async def look(caller: CallerOf) -> Response:
+    """Of the caller's Site. Shared by all who ask within a moment, and never older than the last event."""
+    site_id = await anyio.to_thread.run_sync(_site, caller, Scope.READ)
+    return await _answer(caller, site_id)
+
+
+@router.get("/platform", response_model=OverviewView)
+async def look_at_platform(caller: CallerOf) -> Response:
+    """Of all Sites together, for operators: counts and times alone."""
+    await anyio.to_thread.run_sync(_site, caller, Scope.OPERATE)
+    return await _answer(caller, None)
