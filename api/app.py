@@ -32,6 +32,7 @@ from api.routes import (
     events,
     feedback,
     health,
+    job_lists,
     jobs,
     model_moves,
     models,
@@ -74,6 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.backends = make_backends(settings)
     work = (
+        job_lists,
         jobs,
         results,
         radiographs,

@@ -68,6 +68,20 @@ class SitePatch(BaseModel):
     retention_days: int | None = Field(default=None, ge=1, le=36_500)
 
 
+class HeadlineView(Schema):
+    """A result in one line: its most probable positive Finding, or, where none is positive, the most probable one.
+
+    Of a model without Findings the most probable class or region, undecided.
+    """
+
+    label: str | None
+    probability: float | None = Field(ge=0, le=1, description="Calibrated.")
+    decision: Decision | None = Field(description="The probability against the threshold.")
+    three_way: ThreeWay | None = Field(description="Null where the model was not fitted to refer.")
+    region: str | None = Field(description="The body region that the model sees; null of one that tells none apart.")
+    model_version_id: UUID
+
+
 class JobLinks(Schema):
     self: str
     result: str
@@ -93,6 +107,7 @@ class JobView(Schema):
     stability: bool
     replay_of: UUID | None
     problem: ProblemView | None
+    result: HeadlineView | None = Field(default=None, description="Of a succeeded Job; the whole is at `links.result`.")
     links: JobLinks
 
 

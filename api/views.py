@@ -12,6 +12,7 @@ from api.problems import problem_document
 from api.schemas import (
     ExplanationLinks,
     FindingView,
+    HeadlineView,
     ImageView,
     JobEventView,
     JobLinks,
@@ -29,7 +30,7 @@ from api.schemas import (
 )
 from core.errors import LucencyError
 from core.headline import headline
-from core.vocabulary import Decision, JobState, ModelState
+from core.vocabulary import Decision, JobState, ModelState, ThreeWay
 from db.tables import Finding, Image, Job, JobEvent, ModelVersion, Prediction
 
 
@@ -79,6 +80,7 @@ def job_view(job: Job, image: Image) -> JobView:
         stability=job.stability,
         replay_of=job.replay_of,
         problem=ProblemView(**problem) if problem else None,
+        result=headline_view(job),
         links=JobLinks(
             self=path,
             result=f"{path}/result",
@@ -86,6 +88,19 @@ def job_view(job: Job, image: Image) -> JobView:
             cancel=f"{path}/cancel",
             retry=f"{path}/retry",
         ),
+    )
+
+
+def headline_view(job: Job) -> HeadlineView | None:
+    if job.model_version_id is None:
+        return None
+    return HeadlineView(
+        label=job.result_label,
+        probability=job.result_probability,
+        decision=Decision(job.result_decision) if job.result_decision else None,
+        three_way=ThreeWay(job.result_three_way) if job.result_three_way else None,
+        region=job.result_region,
+        model_version_id=job.model_version_id,
     )
 
 

@@ -209,6 +209,8 @@ class AuditAction(StrEnum):
     RESULT_EXPORTED = "result_exported"
     RESULT_DELIVERED = "result_delivered"
     QUARANTINE_RELEASED = "quarantine_released"
+    JOBS_CANCELLED = "jobs_cancelled"
+    JOBS_REPLAYED = "jobs_replayed"
     ERASED = "erased"
     EXPIRED = "expired"
     SITE_CHANGED = "site_changed"

@@ -176,8 +176,20 @@ class Image(Base):
     created_at: Mapped[datetime] = _now()
 
 
+RESULT_COLUMNS = ("model_version_id", "result_label", "result_decision", "result_three_way", "result_region")
+
+
+def _list_index(name: str, states: Iterable[JobState], *included: str) -> Index:
+    where = text(f"state IN ({quoted(states)})")
+    return Index(name, "site_id", "created_at", "id", postgresql_include=included, postgresql_where=where)
+
+
 class Job(Base):
-    """Run the active ModelVersion on one Image. Its state is moved by `db.repositories.jobs` alone."""
+    """Run the active ModelVersion on one Image. Its state is moved by `db.repositories.jobs` alone.
+
+    Of a succeeded one `model_version_id` and `result_…` repeat its Prediction: the region, and of the headline Finding
+    label, probability and decisions, so that lists are filtered and shown without reading Predictions.
+    """
 
     __tablename__ = "job"
     __table_args__ = (
@@ -195,6 +207,11 @@ class Job(Base):
             "attempt >= 0 AND crash_count >= 0 AND fence >= 0 AND max_attempts > 0", name="counts_positive"
         ),
         CheckConstraint("priority BETWEEN -10 AND 10", name="priority_range"),
+        CheckConstraint(
+            "state = 'succeeded' OR num_nonnulls(model_version_id, result_label, result_probability, result_decision,"
+            " result_three_way, result_region) = 0",
+            name="result_means_succeeded",
+        ),
         # A claim reads these in order and stops at its LIMIT. Suspects (running when a worker died) have their own
         # index, since they are claimed alone; retries are read per priority, so that none not due is stepped over.
         Index(
@@ -220,23 +237,14 @@ class Job(Base):
         Index("ix_job_site", "site_id", "created_at", "id"),
         Index("ix_job_image", "image_id"),
         Index("ix_job_finished", "site_id", "finished_at", "state", postgresql_where=text("finished_at IS NOT NULL")),
-        Index("ix_job_held", "site_id", "created_at", "id", postgresql_where=text("state = 'held'")),
+        Index("ix_job_replay", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
         # For lists by state, and for the limits' counts: what is active, and what ended without a result, is little
-        # among a million that succeeded.
-        Index(
-            "ix_job_site_active",
-            "site_id",
-            "created_at",
-            "id",
-            postgresql_where=text(f"state IN ({quoted(WORKED_STATES)})"),
-        ),
-        Index(
-            "ix_job_site_unsuccessful",
-            "site_id",
-            "created_at",
-            "id",
-            postgresql_where=text(f"state IN ({quoted(UNSUCCESSFUL_STATES)})"),
-        ),
+        # among a million that succeeded. Each job is in one of the four; what lists are filtered by comes with the
+        # key, so that a filter that matches nothing is answered by an index alone.
+        _list_index("ix_job_held", {JobState.HELD}, "priority"),
+        _list_index("ix_job_site_active", WORKED_STATES, "state", "priority", "error_code"),
+        _list_index("ix_job_site_unsuccessful", UNSUCCESSFUL_STATES, "state", "priority", "error_code"),
+        _list_index("ix_job_site_succeeded", {JobState.SUCCEEDED}, "priority", *RESULT_COLUMNS),
     )
     id: Mapped[UUID] = _key()
     site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
@@ -262,6 +270,12 @@ class Job(Base):
     cancel_requested_at: Mapped[datetime | None]
     error_code: Mapped[str | None]
     error_detail: Mapped[str | None]
+    model_version_id: Mapped[UUID | None] = mapped_column(ForeignKey("model_version.id"))
+    result_label: Mapped[str | None]
+    result_probability: Mapped[float | None]
+    result_decision: Mapped[str | None]
+    result_three_way: Mapped[str | None]
+    result_region: Mapped[str | None]
     image: Mapped[Image] = relationship(lazy="raise_on_sql")
 
 

@@ -1,4 +1,4 @@
-"""Jobs: submit, list, poll, wait, events, cancel, retry."""
+"""Jobs one by one: submit, poll, wait, events, cancel, release, retry."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import anyio.to_thread
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from api.backends import Backends
-from api.cursors import decode_cursor, encode_cursor
 from api.dependencies import Caller, CallerOf, IdempotencyKey, Prefer
 from api.intake import receive_upload
-from api.schemas import JobEventList, JobPage, JobView
+from api.schemas import JobEventList, JobView
 from api.submission import Submission, Submitted
 from api.views import as_json, event_view, job_path, job_view
 from api.waiting import FALLBACK_POLL, wanted_wait
-from core.vocabulary import AuditAction, JobState, Scope
+from core.vocabulary import AuditAction, Scope
 from db.repositories import audit, jobs
 from db.repositories.sites import Principal
+from db.session import Session
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -133,27 +133,6 @@ def _reader_of(caller: Caller, job_id: UUID) -> Callable[[], JobView]:
     return load
 
 
-@router.get("", response_model=JobPage)
-def listing(
-    caller: CallerOf,
-    response: Response,
-    state: Annotated[list[JobState] | None, Query(description="Only jobs in these states.")] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
-) -> JobPage:
-    """The site's Jobs, newest first."""
-    before = decode_cursor(cursor) if cursor is not None else None
-    with caller.session(Scope.READ) as (session, principal):
-        rows = jobs.page(session, site_id=principal.site_id, states=state or (), limit=limit + 1, before=before)
-        items = [job_view(job, job.image) for job in rows[:limit]]
-    following = encode_cursor((items[-1].created_at, items[-1].id)) if len(rows) > limit else None
-    if following is not None:
-        states = "".join(f"&state={chosen.value}" for chosen in state or ())
-        response.headers["Link"] = f'</v1/jobs?limit={limit}{states}&cursor={following}>; rel="next"'
-    response.headers["Cache-Control"] = "no-store"
-    return JobPage(items=items, next=following)
-
-
 @router.get("/{job_id}", response_model=JobView, responses={202: {"model": JobView}, 304: {"description": "Unchanged"}})
 async def poll(request: Request, caller: CallerOf, job_id: UUID, prefer: Prefer = None) -> Response:
     """One Job, with `Retry-After` until it is terminal. A failed Job is 200 too, with its problem inside."""
@@ -186,8 +165,10 @@ def events(caller: CallerOf, response: Response, job_id: UUID) -> JobEventList:
 def cancel(caller: CallerOf, job_id: UUID) -> JobView:
     """Cancel a Job that is not terminal; 409 otherwise."""
     with caller.session(Scope.SUBMIT) as (session, principal):
-        job = jobs.cancel(session, site_id=principal.site_id, job_id=job_id)
-        return job_view(job, job.image)
+        job = jobs.cancel(session, site_id=principal.site_id, job_id=job_id, actor=principal.actor)
+        view = job_view(job, job.image)
+        _record(session, principal, AuditAction.JOBS_CANCELLED, job_id)
+    return view
 
 
 @router.post("/{job_id}/release", response_model=JobView)
@@ -224,12 +205,28 @@ def retry(caller: CallerOf, response: Response, job_id: UUID) -> JobView:
             deadline_s=settings.job_deadline,
             queue_limit=settings.queue_limit,
             site_active_limit=settings.site_active_limit,
+            actor=principal.actor,
         )
         view = job_view(job, job.image)
+        _record(session, principal, AuditAction.JOBS_REPLAYED, job_id, as_job=view.id)
     caller.backends.broker.hint()
     response.headers["Location"] = job_path(view.id)
     response.headers["Retry-After"] = RETRY_AFTER
     return view
+
+
+def _record(
+    session: Session, principal: Principal, action: AuditAction, job_id: UUID, *, as_job: UUID | None = None
+) -> None:
+    detail = {"jobs": 1} if as_job is None else {"jobs": 1, "as": str(as_job)}
+    audit.append(
+        session,
+        site_id=principal.site_id,
+        actor=principal.actor,
+        action=action,
+        subject=f"job {job_id}",
+        detail=detail,
+    )
 
 
 def entity_tag(body: Any) -> str:

@@ -29,7 +29,8 @@ ACTIONS = """
     'erased', 'expired', 'identity_opened', 'image_received', 'image_retrieved', 'key_issued', 'key_revoked',
     'quarantine_released', 'result_delivered', 'result_exported', 'site_changed'"""
 NEW_ACTIONS = """,
-    'feedback_given', 'model_moved', 'sign_in_locked', 'signed_in', 'user_added', 'user_changed', 'worker_controlled'"""
+    'feedback_given', 'jobs_cancelled', 'jobs_replayed', 'model_moved', 'sign_in_locked', 'signed_in', 'user_added',
+    'user_changed', 'worker_controlled'"""
 
 # Channel `changed`: `<site or *> <kind> <ids>`, ids with commas between, or `*` for many: what changed, never what it
 # is now, and nothing of a patient. One notification a statement, whatever the number of rows: a notifying transaction

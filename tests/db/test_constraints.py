@@ -106,6 +106,8 @@ BROKEN = [
     ("ck_job_key_length", "UPDATE job SET idempotency_key = repeat('k', 256)"),
     ("ck_job_priority_range", "UPDATE job SET priority = 11"),
     ("ck_job_priority_range", "UPDATE job SET priority = -11"),
+    ("ck_job_result_means_succeeded", job_with("result_label", "'fracture'")),
+    ("ck_job_result_means_succeeded", job_with("result_probability", "0.5")),
     ("ck_job_running_means_leased", "UPDATE job SET lease_owner = 'w'"),
     ("ck_job_running_means_leased", "UPDATE job SET lease_expires_at = now()"),
     ("ck_job_running_means_leased", job_with("state", "'running'")),

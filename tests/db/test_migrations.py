@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from uuid import UUID
 
 import pytest
 from alembic import command
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from db.commands import alembic_config
 from db.repositories import jobs, model_versions
+from db.repositories.jobs import FindingRecord
 from tests.factories import make_job, make_model, make_outcome, make_site
 
 
@@ -64,6 +66,46 @@ def test_the_history_begins_with_what_is_known(empty_database_url: str) -> None:
     command.upgrade(config, "head")
     command.check(config)
     engine.dispose()
+
+
+def test_headlines_of_the_release_before(empty_database_url: str) -> None:
+    """Jobs that succeeded before get the headline that they would get now."""
+    config = alembic_config(empty_database_url)
+    command.upgrade(config, "head")
+    engine = create_engine(empty_database_url)
+    lesion = FindingRecord("lesion", 0.9, 0.95, "negative", three_way={"decision": "refer"})
+    with Session(engine) as session:
+        site, model = make_site(session).id, make_model(session).id
+        fracture = make_outcome(_claimed(session, site), model)
+        several = (lesion, *fracture.findings, FindingRecord("leg", 0.99, 0.5, "positive"))
+        made = [
+            fracture,
+            make_outcome(_claimed(session, site), model, findings=several),
+            make_outcome(_claimed(session, site), model, findings=(lesion,)),
+            make_outcome(_claimed(session, site), model, findings=(), probabilities={"x": 0.3, "y": 0.7}),
+            make_outcome(_claimed(session, site), model, findings=()),
+        ]
+        assert len(jobs.succeed(session, made)) == 5
+        make_job(session, site)
+        session.commit()
+    headlines = text(
+        "SELECT model_version_id, result_label, result_probability, result_decision, result_three_way, result_region"
+        " FROM job ORDER BY id"
+    )
+    with engine.connect() as connection:
+        now = connection.execute(headlines).all()
+    assert [row.result_label for row in now] == ["fracture", "fracture", "lesion", "y", "leg", None]
+    command.downgrade(config, "0005")
+    command.upgrade(config, "head")
+    with engine.connect() as connection:
+        assert connection.execute(headlines).all() == now
+    engine.dispose()
+
+
+def _claimed(session: Session, site: UUID) -> jobs.Claim:
+    make_job(session, site)
+    (claim,) = jobs.claim(session, owner="w", limit=1, lease_s=30)
+    return claim
 
 
 def test_down_from_a_result_without_region(empty_database_url: str) -> None:

@@ -225,9 +225,13 @@ def test_a_list_of_the_few_that_failed(large: Database, site: UUID) -> None:
 
     before = read()
     with large.unit_of_work() as session:
-        found = jobs.page(session, site_id=site, states=states, limit=50)
+        found = jobs.page(session, site_id=site, wanted=jobs.Filter(states=states), limit=50)
         last = jobs.page(
-            session, site_id=site, states=[JobState.FAILED], limit=50, before=(found[-1].created_at, found[-1].id)
+            session,
+            site_id=site,
+            wanted=jobs.Filter(states=[JobState.FAILED]),
+            limit=50,
+            before=(found[-1].created_at, found[-1].id),
         )
         session.execute(text("SELECT pg_stat_force_next_flush()"))
     # 50 + 50 rows, and the 2,000 that run now at most: not the 43,000 that succeeded, nor the queue.
@@ -261,6 +265,6 @@ def test_no_index_is_idle() -> None:
     assert {index.name for index in Base.metadata.tables["job"].indexes} == {
         "ix_job_claim", "ix_job_retry", "ix_job_suspect", "ix_job_lease", "ix_job_deadline",
         "ix_job_site", "ix_job_site_active", "ix_job_site_unsuccessful",
-        # ix_job_held: lists by that state; ix_job_image: an image's jobs (duplicates, studies, erasure).
-        "ix_job_held", "ix_job_image",
+        # ix_job_image: an image's jobs (duplicates, studies, erasure). The rest: test_list_plans.
+        "ix_job_image", "ix_job_held", "ix_job_site_succeeded", "ix_job_replay",
     }  # fmt: skip

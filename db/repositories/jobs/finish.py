@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from core.errors import LucencyError
-from core.vocabulary import JobState
+from core.vocabulary import Decision, JobState
 from db.repositories.jobs.claims import Claim
 from db.repositories.jobs.telling import telling
 
@@ -69,14 +69,20 @@ WITH input AS (
         prediction_id uuid, job_id uuid, fence bigint, model_version_id uuid, engine text, region text,
         region_probability float8, region_probabilities jsonb, rows int, columns int, preview_key text,
         "window" float8[], timings_ms jsonb, findings jsonb, produced_by jsonb, probabilities jsonb, routing jsonb,
-        sanity jsonb, input_statistics jsonb)
+        sanity jsonb, input_statistics jsonb, headline_label text, headline_probability float8, headline_decision text,
+        headline_three_way text)
 ), held AS MATERIALIZED (
     SELECT job.id FROM input JOIN job ON job.id = input.job_id
     WHERE job.fence = input.fence AND job.state = 'running' ORDER BY job.id FOR UPDATE OF job
 ), moved AS (
     UPDATE job SET state = 'succeeded', finished_at = now(), lease_owner = NULL, lease_expires_at = NULL,
-        error_code = NULL, error_detail = NULL
-    WHERE id IN (SELECT id FROM held) RETURNING id, site_id, state, fence
+        error_code = NULL, error_detail = NULL, model_version_id = input.model_version_id,
+        result_label = input.headline_label, result_probability = input.headline_probability,
+        result_decision = input.headline_decision, result_three_way = input.headline_three_way,
+        result_region = input.region
+    FROM input
+    WHERE job.id IN (SELECT id FROM held) AND input.job_id = job.id AND input.fence = job.fence
+    RETURNING job.id, job.site_id, job.state, job.fence
 ), predicted AS (
     INSERT INTO prediction (id, job_id, model_version_id, fence, engine, region, region_probability,
         region_probabilities, rows, columns, preview_key, "window", timings_ms, produced_by, probabilities, routing,
@@ -167,4 +173,29 @@ def _row(outcome: Outcome) -> dict[str, Any]:
         finding.update(id=str(uuid7()), explanation_id=str(uuid7()), position=position)
     for name in ("prediction_id", "job_id", "model_version_id"):
         row[name] = str(row[name])
-    return row
+    return row | _headline(outcome)
+
+
+def _headline(outcome: Outcome) -> dict[str, Any]:
+    """What a list says of the result: of its Findings the most probable positive one, or, where none is positive, the
+    most probable. Without Findings, the most probable class or region, undecided.
+    """
+    others = {**outcome.region_probabilities, **(outcome.probabilities or {})}
+    judged = [finding for finding in outcome.findings if finding.label not in others]
+    label: str | None
+    probability: float | None
+    decision: str | None
+    if judged:
+        chosen = max(judged, key=lambda one: (one.decision == Decision.POSITIVE, one.probability))
+        label, probability, decision = chosen.label, chosen.probability, chosen.decision
+        three_way = str(chosen.three_way["decision"]) if chosen.three_way else None
+    else:
+        classes = outcome.probabilities or outcome.region_probabilities
+        label = max(classes, key=classes.__getitem__, default=None)
+        probability, decision, three_way = classes[label] if label else None, None, None
+    return {
+        "headline_label": label,
+        "headline_probability": probability,
+        "headline_decision": decision,
+        "headline_three_way": three_way,
+    }

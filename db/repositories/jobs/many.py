@@ -43,7 +43,8 @@ WITH moved AS (
     WHERE id = ANY (CAST(:job_ids AS uuid[])) AND site_id = :site_id AND state <> ALL (:ended)
     RETURNING id, site_id, state, fence
 ), noted AS (
-    INSERT INTO job_event (job_id, kind, state, fence) SELECT id, 'cancelled', 'cancelled', fence FROM moved
+    INSERT INTO job_event (job_id, kind, state, fence, owner)
+    SELECT id, 'cancelled', 'cancelled', fence, :actor FROM moved
 ), told AS (…)
 SELECT count(*) FROM moved
 """).bindparams(bindparam("job_ids", type_=_IDS))
@@ -90,10 +91,11 @@ def submit_many(  # noqa: PLR0913 — one keyword a column and limit
     return {row.image_id: row.id for row in session.execute(_SUBMIT, values)}
 
 
-def cancel_many(session: Session, *, site_id: UUID, job_ids: Sequence[UUID]) -> int:
-    """Cancel those of the Site's Jobs that have not ended; how many that were."""
+def cancel_many(session: Session, *, site_id: UUID, job_ids: Sequence[UUID], actor: str | None = None) -> int:
+    """Cancel those of the Site's Jobs that have not ended; how many that were. `actor`: who wanted it."""
     ended = [state.value for state in TERMINAL_STATES]
-    return int(session.execute(_CANCEL, {"site_id": site_id, "job_ids": list(job_ids), "ended": ended}).scalar_one())
+    values = {"site_id": site_id, "job_ids": list(job_ids), "ended": ended, "actor": actor}
+    return int(session.execute(_CANCEL, values).scalar_one())
 
 
 def answering(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, text, tuple_
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from core.errors import NotFound, ResultNotReady
 from core.vocabulary import JobState
-from db.tables import ACTIVE_STATES, UNSUCCESSFUL_STATES, WORKED_STATES, Finding, Job, JobEvent, Prediction
+from db.tables import ACTIVE_STATES, Finding, Job, JobEvent, Prediction
 
 # Tables up to this size are counted.
 COUNT_EXACT = 50_000
@@ -76,31 +74,6 @@ def get(session: Session, *, site_id: UUID, job_id: UUID) -> Job:
     if job is None:
         raise NotFound
     return job
-
-
-def page(
-    session: Session,
-    *,
-    site_id: UUID,
-    states: Collection[JobState] = (),
-    limit: int = 50,
-    before: tuple[datetime, UUID] | None = None,
-) -> list[Job]:
-    """Up to `limit` Jobs with their Images, newest first; `before`: (created_at, id) of the last of the page before."""
-    if limit < 1:
-        return []
-    query = select(Job).where(Job.site_id == site_id).options(joinedload(Job.image))
-    if before is not None:
-        query = query.where(tuple_(Job.created_at, Job.id) < before)
-    query = query.order_by(Job.created_at.desc(), Job.id.desc()).limit(limit)
-    if not states:
-        return list(session.scalars(query))
-    # Each group has an index of its own: few failed jobs are then found without reading the many that succeeded.
-    found: list[Job] = []
-    for group in (WORKED_STATES, {JobState.HELD}, UNSUCCESSFUL_STATES, {JobState.SUCCEEDED}):
-        if asked := group & set(states):
-            found += session.scalars(query.where(Job.state.in_(sorted(state.value for state in asked))))
-    return sorted(found, key=lambda job: (job.created_at, job.id), reverse=True)[:limit]
 
 
 def events(session: Session, *, site_id: UUID, job_id: UUID) -> list[JobEvent]:

@@ -39,7 +39,7 @@ WITH made AS (
     FROM image WHERE image.id = :image_id AND image.site_id = :site_id
     ON CONFLICT (site_id, idempotency_key) DO NOTHING RETURNING id, state
 ), noted AS (
-    INSERT INTO job_event (job_id, kind, state, fence) SELECT id, :kind, state, 0 FROM made
+    INSERT INTO job_event (job_id, kind, state, fence, owner) SELECT id, :kind, state, 0, :actor FROM made
 ), opened AS (
     INSERT INTO study_result (study_id, site_id)
     SELECT image.study_id, image.site_id FROM made JOIN image ON image.id = :image_id
@@ -56,7 +56,8 @@ WITH moved AS (
     WHERE id = :job_id AND site_id = :site_id AND state IN ('held', 'queued', 'running', 'retry_wait')
     RETURNING id, site_id, state, fence
 ), noted AS (
-    INSERT INTO job_event (job_id, kind, state, fence) SELECT id, 'cancelled', 'cancelled', fence FROM moved
+    INSERT INTO job_event (job_id, kind, state, fence, owner)
+    SELECT id, 'cancelled', 'cancelled', fence, :actor FROM moved
 ), told AS (…)
 SELECT id FROM moved
 """)
@@ -123,6 +124,7 @@ def submit(  # noqa: PLR0913 — one keyword a column and limit
         "deadline_s": float(deadline_s),
         "replay_of": None,
         "kind": "submitted",
+        "actor": None,
     }
     if session.scalars(_SUBMIT, values).one_or_none() is not None:
         return Submission(get(session, site_id=site_id, job_id=job_id), created=True)
@@ -133,9 +135,12 @@ def submit(  # noqa: PLR0913 — one keyword a column and limit
     raise NotFound
 
 
-def cancel(session: Session, *, site_id: UUID, job_id: UUID) -> Job:
-    """Cancel a Job that has not ended; a worker running it loses its fence. Raises TransitionIllegal, NotFound."""
-    moved = session.scalars(_CANCEL, {"site_id": site_id, "job_id": job_id}).one_or_none()
+def cancel(session: Session, *, site_id: UUID, job_id: UUID, actor: str | None = None) -> Job:
+    """Cancel a Job that has not ended; a worker running it loses its fence. `actor`: who wanted it, for the event.
+
+    Raises TransitionIllegal, NotFound.
+    """
+    moved = session.scalars(_CANCEL, {"site_id": site_id, "job_id": job_id, "actor": actor}).one_or_none()
     job = get(session, site_id=site_id, job_id=job_id)
     if moved is None:
         raise TransitionIllegal
@@ -168,8 +173,9 @@ def replay(
     deadline_s: float = 86400.0,
     queue_limit: int = 1_000_000,
     site_active_limit: int = 100_000,
+    actor: str | None = None,
 ) -> Job:
-    """A new Job like one that failed, died, was cancelled or expired.
+    """A new Job like one that failed, died, was cancelled or expired. `actor`: who wanted it, for the event.
 
     Raises TransitionIllegal, NotFound, and QueueFull and QuotaExceeded as a submit does.
     """
@@ -191,6 +197,7 @@ def replay(
         "deadline_s": float(deadline_s),
         "replay_of": old.id,
         "kind": "replayed",
+        "actor": actor,
     }
     session.scalars(_SUBMIT, values).one()
     return get(session, site_id=site_id, job_id=new_id)
