@@ -1,5 +1,5 @@
 import { Button, Card, Image, SimpleGrid, Skeleton, Stack, Text, Title } from '@mantine/core';
-import { IconPlayerPlay } from '@tabler/icons-react';
+import { IconPhotoOff, IconPlayerPlay } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import type { SampleView } from '@/client';
@@ -48,7 +48,9 @@ function SampleCard({ sample, onTry }: { sample: SampleView; onTry: (picks: Pick
   return (
     <Card withBorder padding="sm" component="article" className={classes.card}>
       <Card.Section className={classes.picture}>
-        {sample.links.thumbnail !== null && (
+        {sample.links.thumbnail === null ? (
+          <IconPhotoOff size={48} stroke={1.2} aria-hidden />
+        ) : (
           <Image src={sample.links.thumbnail} h={160} fit="contain" alt="" loading="lazy" />
         )}
       </Card.Section>

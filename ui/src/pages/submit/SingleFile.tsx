@@ -42,7 +42,7 @@ export function SingleFile({ drop }: { drop: Drop }) {
       <Group justify="space-between" role="status" aria-live="polite">
         <Group gap="sm">
           {job ? <StateBadge state={job.state} /> : null}
-          <Text size="sm">{wordsFor(row, job)}</Text>
+          {row.stage !== 'rejected' && <Text size="sm">{wordsFor(row, job)}</Text>}
         </Group>
         {row.job !== null && (
           <Button
