@@ -57,7 +57,8 @@ async function children(folder: FileSystemDirectoryEntry): Promise<FileSystemEnt
 
 /** What is to be sent: each zip for itself, everything else together. Throws Problem for a zip that cannot be read. */
 export async function picked(found: Found[]): Promise<Picked[]> {
-  const meant = found.filter(({ path }) => isMeant(path));
+  const inOrder = (one: Found, other: Found) => one.path.localeCompare(other.path, undefined, { numeric: true });
+  const meant = found.filter(({ path }) => isMeant(path)).sort(inOrder);
   const archives = meant.filter(({ file }) => isArchive(file));
   const files = meant.filter(({ file }) => !isArchive(file)).map(sourceOf);
   const picks: Picked[] = [];
