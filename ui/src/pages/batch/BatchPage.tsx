@@ -56,7 +56,7 @@ function Sections({ batch }: { batch: BatchView }) {
       </Card>
       {waits && allowed('submit') && <Resume batch={batch} />}
       {batch.state === 'open' && !waits && (
-        <Alert color="yellow" title={t('unended')}>
+        <Alert variant="default" title={t('unended')}>
           {t('unended_detail')}
         </Alert>
       )}

@@ -2,6 +2,7 @@ import { Anchor, Badge, Card, Table, Text, Title } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import type { BatchView } from '@/client';
+import classes from '@/pages/batch/ItemTable.module.css';
 import { inWords, Problem } from '@/problem';
 
 /** What went wrong, by cause: the commonest first, each in plain words, with its files. */
@@ -16,7 +17,7 @@ export function Causes({ batch }: { batch: BatchView }) {
         <Table.Tbody>
           {batch.failures.map(({ stage, code, title, count }) => (
             <Table.Tr key={`${stage} ${code}`}>
-              <Table.Td w="1%">
+              <Table.Td w="1%" className={classes.narrow}>
                 <Badge color="red" variant="light" size="lg" tt="none">
                   {new Intl.NumberFormat(i18n.language).format(count)}
                 </Badge>
@@ -27,7 +28,7 @@ export function Causes({ batch }: { batch: BatchView }) {
                   {t(stage === 'rejected' ? 'cause.rejected' : 'cause.job')} · {code}
                 </Text>
               </Table.Td>
-              <Table.Td w="1%">
+              <Table.Td w="1%" className={classes.narrow}>
                 <Anchor
                   size="sm"
                   aria-label={t('cause.show_named', { cause: title })}

@@ -18,7 +18,7 @@ export function Resume({ batch }: { batch: BatchView }) {
   const command = `lucency batch ${t('resume.folder')} --recursive --resume`;
   return (
     <Alert
-      color="yellow"
+      variant="default"
       icon={<IconPlugConnectedX aria-hidden />}
       title={t('resume.title', { count: batch.counts.awaiting ?? 0 })}
     >

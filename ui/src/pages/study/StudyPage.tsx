@@ -73,7 +73,7 @@ function Together({ study }: { study: StudyDetailView }) {
           </>
         )}
         {!!failed && <Alert color="red">{t('failed_images', { count: failed })}</Alert>}
-        {!!other && <Alert color="yellow">{t('other_images', { count: other })}</Alert>}
+        {!!other && <Alert variant="default">{t('other_images', { count: other })}</Alert>}
         <Text size="sm" c="dimmed">
           {t('column.last_image')}: <Time at={study.last_image_at} />
           {study.settled_at !== null && (

@@ -14,7 +14,9 @@ import type { Drop } from '@/upload/model';
 export function DropCard({ drop }: { drop: Drop }) {
   const card = useRef<HTMLDivElement>(null);
   // Whoever pressed a sample's button far below should see what it did.
-  useEffect(() => card.current?.scrollIntoView({ block: 'nearest', behavior: 'smooth' }), []);
+  useEffect(() => {
+    card.current?.scrollIntoView({ block: 'nearest', behavior: 'smooth' });
+  }, []);
   return (
     <Card withBorder padding="md" component="article" ref={card} data-drop={drop.phase}>
       {drop.kind === 'file' ? <SingleFile drop={drop} /> : <Several drop={drop} />}

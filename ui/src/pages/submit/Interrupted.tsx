@@ -29,7 +29,7 @@ function Begun({ batch, onGone }: { batch: string; onGone: () => void }) {
   if (error && problemOf(error).status === 404) forgetBatch(batch);
   if (!data || data.state === 'closed') return null;
   return (
-    <Alert color="yellow" icon={<IconPlugConnectedX aria-hidden />} title={t('interrupted.title')}>
+    <Alert variant="default" icon={<IconPlugConnectedX aria-hidden />} title={t('interrupted.title')}>
       <Text size="sm">
         {t('interrupted.detail', { received: data.files - (data.counts.awaiting ?? 0), count: data.files })}
       </Text>

@@ -44,7 +44,7 @@ export function SubmitPage() {
   return (
     <Page title={t('title')}>
       {!canHash() && (
-        <Alert color="yellow" title={t('insecure')}>
+        <Alert variant="default" title={t('insecure')}>
           {t('insecure_detail')}
         </Alert>
       )}
