@@ -43,6 +43,7 @@ from api.routes import (
     results,
     samples,
     session,
+    session_oidc,
     site,
     studies,
 )
@@ -88,7 +89,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         studies,
         samples,
     )
-    place = (model_moves, models, delivery_rules, deliveries, dicomweb, site, session, events, overview, health)
+    signing_in = (session, session_oidc)
+    place = (model_moves, models, delivery_rules, deliveries, dicomweb, site, *signing_in, events, overview, health)
     for module in (*work, *place):
         app.include_router(module.router)
     app.add_api_route("/", _index, methods=["GET"], response_model=IndexView, tags=["health"])

@@ -14,6 +14,7 @@ from fastapi import Request
 
 from api.changes import Changes
 from api.checks import Checks
+from api.oidc import Provider
 from api.overview import Overviews
 from api.waiting import FinishedJobs
 from core.errors import BrokerUnavailable, IdentityKeyMissing
@@ -95,6 +96,7 @@ class Backends:
     limiters: Limiters
     decoders: DecoderPool
     identity: InstallationKey | None = None
+    oidc: Provider | None = None
 
     @property
     def installation(self) -> InstallationKey:
@@ -131,6 +133,7 @@ def make_backends(settings: Settings) -> Backends:
         limiters=Limiters(),
         decoders=_make_decoders(settings),
         identity=InstallationKey.of(settings) if settings.identity_key is not None else None,
+        oidc=Provider(settings) if settings.oidc_issuer is not None else None,
     )
 
 

@@ -46,7 +46,7 @@ def csrf_token(token: str) -> str:
 
 def attended(request: Request) -> bool:
     """Whether a person is at the page that asks."""
-    return UNATTENDED_HEADER not in request.headers
+    return UNATTENDED_HEADER not in request.headers and "text/event-stream" not in request.headers.get("accept", "")
 
 
 def check_csrf(request: Request, token: str, settings: Settings) -> None:
@@ -66,7 +66,8 @@ def same_origin(request: Request, settings: Settings) -> bool | None:
     if fetch_site is not None and fetch_site != "same-origin":
         return False
     if origin is not None:
-        return _authority(origin) in {request.headers.get("host", "").lower(), _authority(settings.public_url or "")}
+        ours = {request.headers.get("host", "").lower(), _authority(settings.public_url or "")} - {""}
+        return _authority(origin) in ours
     return None if fetch_site is None else True
 
 
@@ -98,10 +99,11 @@ def check_transport(request: Request, settings: Settings) -> None:
 
 
 def _authority(address: str) -> str:
+    """Host and port; empty where there are none, as of the origin `null`."""
     try:
-        return urlsplit(address).netloc.lower() or "none"
+        return urlsplit(address).netloc.lower()
     except ValueError:
-        return "none"
+        return ""
 
 
 def _loopback(host: str) -> bool:

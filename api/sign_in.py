@@ -6,8 +6,9 @@ from uuid import UUID
 
 from api.backends import Backends
 from api.cookies import csrf_token
+from api.oidc import Identity
 from api.session_schemas import Credentials, PasswordChange, PostView, SessionView, SignedInUserView
-from core.errors import SignInLocked, SignInRefused
+from core.errors import PasswordWrong, SignInLocked, SignInRefused
 from core.passwords import check_fit, hash_password, verify_password
 from core.settings import Settings
 from core.vocabulary import AuditAction, SignIn
@@ -48,20 +49,34 @@ def by_password(
     return look(backends, token), token
 
 
+def by_identity(backends: Backends, identity: Identity, *, agent: str) -> str | None:
+    """The token of a new session for who the provider says it is; null where that is no user of ours."""
+    with backends.database.unit_of_work() as session:
+        user = users.by_oidc(session, issuer=identity.issuer, subject=identity.subject, email=identity.email)
+        if user is None:
+            return None
+        return begin(session, backends, user_id=user.id, provider=SignIn.OIDC, old=None, agent=agent)
+
+
 def begin(session: Session, backends: Backends, *, user_id: UUID, provider: SignIn, old: str | None, agent: str) -> str:
     """A new session in place of the one that the browser had; last in the transaction."""
+    lifetime = backends.settings.session_lifetime
+    token = sessions.begin(session, user_id=user_id, provider=provider, lifetime_s=lifetime, agent=agent)
     if old is not None:
         sessions.end_token(session, old)
-    lifetime = backends.settings.session_lifetime
-    return sessions.begin(session, user_id=user_id, provider=provider, lifetime_s=lifetime, agent=agent)
+    return token
 
 
 def change_password(
     backends: Backends, found: SignedIn, change: PasswordChange, *, agent: str
 ) -> tuple[SessionView, str]:
-    """Set it, end all of the user's sessions, and begin a new one for this browser. Raises PasswordUnfit as well."""
+    """Set it, end all of the user's sessions, and begin a new one for this browser. Raises PasswordUnfit,
+    PasswordWrong, SignInLocked."""
     check_fit(change.new)
-    attempted, _better = prove(backends, email=found.email, password=change.current)
+    try:
+        attempted, _better = prove(backends, email=found.email, password=change.current)
+    except SignInRefused as error:
+        raise PasswordWrong from error
     hashed = hash_password(change.new)
     with backends.database.unit_of_work() as session:
         sign_in.succeeded(session, attempted)

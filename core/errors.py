@@ -158,6 +158,10 @@ class PasswordUnfit(InputRejected):
     code, title = "password_unfit", "A password has 12 to 1024 characters"
 
 
+class PasswordWrong(InputRejected):
+    code, title = "password_wrong", "That is not the current password"
+
+
 class IdempotencyMismatch(InputRejected):
     code, title = "idempotency_mismatch", "The Idempotency-Key was used with another request"
 

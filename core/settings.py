@@ -73,6 +73,8 @@ class Settings(BaseSettings):
     oidc_client_id: str | None = None
     oidc_client_secret: SecretStr | None = None
     oidc_name: str = "single sign-on"
+    # A provider that does not say whether it verified an address (`email_verified`) is believed nevertheless.
+    oidc_trust_email: bool = False
 
     # Intake. The temporary folder must hold `upload_bytes` for every concurrent upload.
     temporary_folder: Path | None = None

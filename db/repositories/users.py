@@ -80,6 +80,21 @@ def by_email(session: Session, email: str, *, lock: bool = False) -> User | None
     return session.scalars(asked.with_for_update() if lock else asked).one_or_none()
 
 
+def by_oidc(session: Session, *, issuer: str, subject: str, email: str | None) -> User | None:
+    """The User of this identity; else the one of the address, to whom the identity then belongs for ever.
+
+    An address that is bound to another identity of this issuer is nobody's. Disabled Users are not found.
+    """
+    bound = select(User).where(User.oidc_issuer == issuer, User.oidc_subject == subject)
+    found = session.scalars(bound).one_or_none()
+    if found is None and email is not None:
+        found = by_email(session, email, lock=True)
+        if found is None or found.oidc_subject is not None:
+            return None
+        found.oidc_issuer, found.oidc_subject = issuer, subject
+    return found if found is not None and found.disabled_at is None else None
+
+
 def any_there(session: Session) -> bool:
     """Whether there is a User at all who may sign in."""
     return bool(session.scalar(select(select(User.id).where(User.disabled_at.is_(None)).exists())))

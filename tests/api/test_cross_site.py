@@ -35,7 +35,7 @@ METHODS = ("get", "put", "post", "patch", "delete", "head", "options", "trace")
 # Open to everyone: health, and what comes before signing in.
 PUBLIC = {"health_index", "health_healthz", "health_readyz", "health_metrics", "session_methods", "session_start"}
 # Ends the session that there is, and forgets the cookie in any case.
-PUBLIC |= {"session_end"}
+PUBLIC |= {"session_end", "session_begin_oidc", "session_finish_oidc"}
 # Path parameters that name nothing of a Site.
 NEUTRAL = {"label": "fracture", "kind": "csv", "frames": "1", "path": "7FE00010", "name": "hand"}
 # A sender names the study that it stores into, whether it is there or not: each Site has its own of that UID.

@@ -1,5 +1,5 @@
-/** Why the login is shown; the last three come from the API, when single sign-on did not work. */
-export const NOTICES = ['ended', 'oidc_failed', 'oidc_unknown', 'oidc_unreachable'] as const;
+/** Why the login is shown; all but the first come from the API, when single sign-on did not work. */
+export const NOTICES = ['ended', 'oidc_failed', 'oidc_unknown', 'oidc_unreachable', 'https_needed'] as const;
 export type Notice = (typeof NOTICES)[number];
 
 export interface LoginSearch {
