@@ -46,11 +46,15 @@ export function dragged(window: Range, dx: number, dy: number, radiograph: Radio
   return { lower: center - width / 2, upper: center + width / 2 };
 }
 
-/** As numbers of the modality: what other viewers call window centre and width. */
+/**
+ * As numbers of the modality, by the file's own convention: what other viewers call window centre and width. LINEAR,
+ * which holds where nothing is said, counts half a step and a whole one more (PS3.3 C.11.2.1.2.1).
+ */
 export function inUnits({ lower, upper }: Range, display: DisplayView): { center: number; width: number } {
+  const exact = display.windows[0] !== undefined && display.windows[0].function !== 'LINEAR';
   return {
-    center: ((lower + upper) / 2) * display.slope + display.intercept,
-    width: (upper - lower) * Math.abs(display.slope),
+    center: ((lower + upper) / 2) * display.slope + display.intercept + (exact ? 0 : 0.5),
+    width: (upper - lower) * Math.abs(display.slope) + (exact ? 0 : 1),
   };
 }
 
