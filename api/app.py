@@ -46,6 +46,7 @@ from api.routes import (
     session_oidc,
     site,
     studies,
+    workers,
 )
 from api.schemas import IndexView
 from api.streams import ending_streams
@@ -90,8 +91,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         samples,
     )
     signing_in = (session, session_oidc)
-    place = (model_moves, models, delivery_rules, deliveries, dicomweb, site, *signing_in, events, overview, health)
-    for module in (*work, *place):
+    place = (model_moves, models, delivery_rules, deliveries, dicomweb, site, *signing_in)
+    running = (events, overview, workers, health)
+    for module in (*work, *place, *running):
         app.include_router(module.router)
     app.add_api_route("/", _index, methods=["GET"], response_model=IndexView, tags=["health"])
     app.state.pages = Pages.of(app.state.backends.settings, missing=app.router.default)

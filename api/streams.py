@@ -24,6 +24,8 @@ log = logger(__name__)
 
 # Proxies cut what is silent for a minute.
 HEARTBEAT_S = 15.0
+# A comment for proxies, and an event for pages: they see no comments, and no other sign of a connection that died.
+BEAT = KEEPALIVE_COMMENT + format_sse_event(event="beat", data_str="{}")
 RECONNECT_MS = 2000
 # A reader who takes nothing for so long is dropped: what it misses is in no buffer, it asks again for everything.
 SEND_S = 10.0
@@ -84,7 +86,7 @@ class EventStream(Response):
                 if not await self._still_in():
                     return
                 look_at = time.monotonic() + HEARTBEAT_S
-                await _write(send, KEEPALIVE_COMMENT)
+                await _write(send, BEAT)
 
     def _event(self, topics: frozenset[str]) -> bytes:
         return format_sse_event(event="changed", data_str=_data(topics), id=self._position)

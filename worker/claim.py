@@ -14,6 +14,7 @@ from db.repositories.model_versions import Served
 from db.session import Database
 from worker.holdings import Holdings
 from worker.models import LoadedModel, Models
+from worker.wishes import Wishes
 
 log = logger(__name__)
 
@@ -60,11 +61,20 @@ class Claimer:
     """
 
     def __init__(
-        self, *, database: Database, models: Models, holdings: Holdings, owner: str, lease_s: float, largest: int
+        self,
+        *,
+        database: Database,
+        models: Models,
+        holdings: Holdings,
+        wishes: Wishes,
+        owner: str,
+        lease_s: float,
+        largest: int,
     ) -> None:
         self._database = database
         self.models = models
         self._holdings = holdings
+        self._wishes = wishes
         self._owner = owner
         self._lease = lease_s
         self._size = ClaimSize(largest)
@@ -72,12 +82,14 @@ class Claimer:
         self._paused_until = 0.0
 
     def take(self, *, suspects: bool) -> Batch | None:
-        """The next batch, or None where nothing is due. `suspects`: whether it may be a job that crashed a process.
+        """The next batch, or None where nothing is due, or nothing more is wanted of this process.
+
+        `suspects`: whether it may be a job that crashed a process.
 
         Loads another ModelVersion first when the active one has changed. Raises DatabaseUnavailable, NoActiveModel, and
         what a model's loading raises where there is no other to go on with; nothing is claimed then.
         """
-        if self.models.current is None and self._is_paused:
+        if not self._wishes.may_claim or (self.models.current is None and self._is_paused):
             return None
         while True:
             with self._database.unit_of_work() as session:

@@ -58,6 +58,8 @@ class Heartbeat(threading.Thread):
                     state=presence.state,
                     progressed=presence.activity.progressed,
                     failed=presence.models.failed,
+                    device=presence.device,
+                    host=presence.host,
                 )
         except DatabaseUnavailable:
             log.warning("heartbeat_failed", held=len(asked))

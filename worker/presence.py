@@ -7,9 +7,13 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.vocabulary import WorkerWish
+
 if TYPE_CHECKING:
     from worker.activity import Activity
+    from worker.holdings import Holdings
     from worker.models import Models
+    from worker.wishes import Wishes
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +24,30 @@ class Presence:
     engine: str
     models: Models
     activity: Activity
+    wishes: Wishes
+    holdings: Holdings
 
     @property
     def state(self) -> str:
-        """`ready` with a model loaded, else `waiting`: no model is active, or it cannot be loaded yet."""
+        """`ready` with a model loaded, else `waiting`: no model is active, or it cannot be loaded yet.
+
+        `draining` while it finishes what it has, `drained` when it has nothing more; `restarting` when it will end.
+        """
+        if self.wishes.wish is WorkerWish.RESTART:
+            return "restarting"
+        if self.wishes.wish is WorkerWish.DRAIN:
+            return "draining" if self.activity.busy or self.holdings.all() else "drained"
         return "waiting" if self.models.current is None else "ready"
+
+    @property
+    def device(self) -> str | None:
+        """What the model runs on; None without one."""
+        model = self.models.current
+        return None if model is None else f"{model.engine.version}, {model.threads} CPU thread(s)"
+
+    @property
+    def host(self) -> str:
+        return socket.gethostname()
 
 
 def worker_name() -> str:

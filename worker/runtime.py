@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from contextlib import suppress
+
+from core.errors import DatabaseUnavailable
+from core.logs import logger
 from core.queue import HARD_TIME_LIMIT
 from core.settings import Settings
 from db.session import Database, make_database
@@ -21,6 +27,9 @@ from worker.recorder import Recorder
 from worker.shadow import Shadow
 from worker.stopping import StopFlag
 from worker.watch import Watch
+from worker.wishes import Wishes
+
+log = logger(__name__)
 
 # A batch whose decoding takes longer gives the rest of its jobs back: hopeless images would outlast the time limit.
 INTAKE_BOUND_S = 30.0
@@ -28,9 +37,12 @@ PATIENCE_S = 30.0
 
 
 class InferenceRuntime:
-    """Everything an inference process has. Make it after the fork; `close` gives it back."""
+    """Everything an inference process has. Make it after the fork; `close` gives it back.
 
-    def __init__(self, settings: Settings, *, stopping: StopFlag) -> None:
+    `leave`: how it ends when an operator wants it started anew; by default the process does.
+    """
+
+    def __init__(self, settings: Settings, *, stopping: StopFlag, leave: Callable[[], None] | None = None) -> None:
         name = worker_name()
         self.database: Database = make_database(settings, application_name="worker", pool_size=6)
         self._own: Database = make_database(settings, application_name="worker heartbeat", pool_size=1)
@@ -44,12 +56,15 @@ class InferenceRuntime:
         folder = settings.bundle_cache or settings.home / "bundles"
         models = Models(cache=BundleCache(folder, store), settings=settings)
         holdings = Holdings(bound_s=HARD_TIME_LIMIT)
+        self.name = name
+        self.wishes = Wishes(database=self.database, name=name)
         self.stopping = stopping
         self.activity = Activity(patience_s=PATIENCE_S)
         self.claimer = Claimer(
             database=self.database,
             models=models,
             holdings=holdings,
+            wishes=self.wishes,
             owner=name,
             lease_s=settings.lease,
             largest=settings.claim_batch,
@@ -76,23 +91,39 @@ class InferenceRuntime:
         self._heartbeat = Heartbeat(
             database=self._own,
             holdings=holdings,
-            presence=Presence(name, str(settings.engine), models, self.activity),
+            presence=Presence(name, str(settings.engine), models, self.activity, self.wishes, holdings),
             interval_s=settings.heartbeat,
             lease_s=settings.lease,
         )
-        self._watch = Watch(claimer=self.claimer, shadow=self.shadow, heartbeat=self._heartbeat)
+        self._watch = Watch(
+            claimer=self.claimer,
+            shadow=self.shadow,
+            heartbeat=self._heartbeat,
+            wishes=self.wishes,
+            is_idle=lambda: not self.activity.busy and not holdings.all(),
+            leave=leave or self._leave,
+        )
 
     def start(self) -> None:
         """Load the active model, say so in the Worker row, start the heartbeat.
 
         Where there is no model yet, or a server is away, the process starts all the same: each hint tries again.
         """
+        with suppress(DatabaseUnavailable):
+            self.wishes.begin()
         self._watch.look()
         self._decoders.warm_up()
         self._heartbeat.beat()
         self._heartbeat.start()
         self._watch.start()
         self.shadow.start()
+
+    def _leave(self) -> None:
+        """Whoever started this process (Celery's pool for its children) starts another in its place."""
+        log.info("leaving", name=self.name)
+        self.close()
+        # Not sys.exit: this is a thread, and the main thread waits for hints.
+        os._exit(0)
 
     def close(self) -> None:
         self._watch.stop()

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
 from core.errors import LucencyError
 from core.logs import logger
 from core.queue import EXPIRE_TASK, INFER_TASK, RECONCILE_TASK, SETTLE_TASK, SWEEP_TASK, hint_inference
+from db.repositories import jobs, workers
 from worker import erasure, maintenance, studies
 from worker.app import celery, process, settings
+
+if TYPE_CHECKING:
+    from worker.runtime import InferenceRuntime
 
 log = logger(__name__)
 
 # A task ends well before the soft time limit, and hints itself: so a shutdown or a change of code never waits long.
 BUDGET_S = 20.0
+PASS_ON_S = 0.2
 
 
 @celery.task(name=INFER_TASK)  # type: ignore[untyped-decorator]
@@ -19,6 +27,9 @@ def infer() -> None:
     """Claim what is due and run it."""
     runtime = process.inference
     if runtime is None:
+        return
+    if not runtime.wishes.may_claim:
+        _pass_on(runtime)
         return
     runtime.activity.begin()
     more = False
@@ -80,6 +91,19 @@ def expire() -> None:
         erasure.expire(process.database, process.store, settings)
     except LucencyError as error:
         log.warning("expire_failed", error_code=error.code)
+
+
+def _pass_on(runtime: InferenceRuntime) -> None:
+    """A drained process got the hint: it is for another. Slowly, for it may come back here."""
+    time.sleep(PASS_ON_S)
+    try:
+        with runtime.database.unit_of_work() as session:
+            wanted = workers.alive(session, working=True) > 0 and jobs.due(session, stale_s=0.0, limit=1) > 0
+    except LucencyError as error:
+        log.warning("hint_dropped", error_code=error.code)  # the sweeper hints again
+        return
+    if wanted:
+        _hint()
 
 
 def _hint() -> bool:

@@ -50,7 +50,7 @@ async def readyz(backends: BackendsOf) -> Response:
 
 def _check_worker(backends: Backends) -> None:
     with backends.database.unit_of_work() as session:
-        if not workers.alive(session, within_s=WORKER_AGE):
+        if not workers.alive(session, within_s=WORKER_AGE, working=True):
             raise NoWorker
 
 

@@ -1,19 +1,15 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { createContext, type ReactNode, useContext, useEffect, useState } from 'react';
 import { sessionQuery } from '@/auth/session';
+import { Link, type LiveState } from '@/live/link';
 import { invalidateTopics } from '@/live/topics';
 
-/** live: events come. polling: they do not, but the API answers. stale: neither. */
-export type LiveState = 'live' | 'polling' | 'stale';
-
 const Live = createContext<LiveState>('polling');
-
-const POLL_MS = 5_000;
 
 /** How this tab hears of changes. */
 export const useLiveState = () => useContext(Live);
 
-/** The one event stream of this tab, while somebody is signed in. */
+/** The one event stream of this tab, while somebody is signed in; another Site's events are another stream. */
 export function LiveProvider({ children }: { children: ReactNode }) {
   const queries = useQueryClient();
   const { data: session } = useQuery({ ...sessionQuery, enabled: false });
@@ -21,31 +17,22 @@ export function LiveProvider({ children }: { children: ReactNode }) {
   const key = session ? `${session.user.id} ${session.site?.id}` : null;
 
   useEffect(() => {
+    setState('polling');
     if (key === null) return;
-    const source = new EventSource('/v1/events');
-    source.onopen = () => setState('live');
-    source.onerror = () => setState((now) => (now === 'live' ? 'polling' : now));
-    source.addEventListener('changed', (event) => {
-      const { topics } = JSON.parse((event as MessageEvent<string>).data) as { topics: string[] };
-      invalidateTopics(queries, topics);
+    const link = new Link({
+      onState: setState,
+      onTopics: (topics) => invalidateTopics(queries, topics),
+      ask: async () => {
+        try {
+          await queries.fetchQuery({ ...sessionQuery, staleTime: 0, retry: false });
+          return true;
+        } catch {
+          return false;
+        }
+      },
     });
-    return () => source.close();
+    return () => link.close();
   }, [key, queries]);
-
-  useEffect(() => {
-    if (key === null || state === 'live') return;
-    const poll = async () => {
-      try {
-        const answer = await fetch('/healthz', { cache: 'no-store' });
-        setState((now) => (now === 'live' ? now : answer.ok ? 'polling' : 'stale'));
-        if (answer.ok) await queries.invalidateQueries();
-      } catch {
-        setState((now) => (now === 'live' ? now : 'stale'));
-      }
-    };
-    const timer = setInterval(poll, POLL_MS);
-    return () => clearInterval(timer);
-  }, [key, state, queries]);
 
   return <Live.Provider value={state}>{children}</Live.Provider>;
 }

@@ -7,6 +7,7 @@ import { useSessionGuard } from '@/auth/guard';
 import { LiveMark } from '@/shell/LiveMark';
 import { Navigation } from '@/shell/Navigation';
 import { SiteSwitch } from '@/shell/SiteSwitch';
+import { StaleNotice } from '@/shell/StaleNotice';
 import { UserMenu } from '@/shell/UserMenu';
 
 /** What surrounds every page: where one can go, who and where one is, and what this is not. */
@@ -49,6 +50,7 @@ export function Shell() {
         </AppShell.Section>
       </AppShell.Navbar>
       <AppShell.Main id="content" tabIndex={-1}>
+        <StaleNotice />
         <Outlet />
       </AppShell.Main>
       <AppShell.Footer>
