@@ -17,6 +17,8 @@ import { theme } from '@/theme';
 
 // The API puts a fresh nonce into every page; the styles that Mantine writes at run time carry it.
 const nonce = () => document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? '';
+// What locks the page's scrolling behind a dialog writes a style too, and looks for its nonce under this name.
+Object.assign(globalThis, { __webpack_nonce__: nonce() });
 
 async function start(): Promise<void> {
   await startLanguage();

@@ -1,4 +1,4 @@
-import { Badge, Button, Group, Stack, Text, Textarea } from '@mantine/core';
+import { Badge, Button, Group, Kbd, Stack, Text, Textarea } from '@mantine/core';
 import { IconCheck, IconX } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { type RefObject, useEffect, useState } from 'react';
@@ -8,6 +8,7 @@ import { feedbackOfJobOptions } from '@/client/@tanstack/react-query.gen';
 import { ProblemNotice } from '@/components/ProblemNotice';
 import { Time } from '@/components/Time';
 import type { Giving } from './useFeedback';
+import { useLabelName } from './useLabelName';
 
 interface FeedbackProps {
   jobId: string;
@@ -21,6 +22,7 @@ const LONGEST = 2000;
 /** What the reader says of a Finding's decision: kept at once, changed or taken back at any time. */
 export function Feedback({ jobId, finding, giving, comment }: FeedbackProps) {
   const { t } = useTranslation('viewer');
+  const labelName = useLabelName();
   const { data, error, refetch } = useQuery(feedbackOfJobOptions({ path: { job_id: jobId } }));
   const said = data?.items.filter(({ label }) => label === finding.label) ?? [];
   const mine = said.find((one) => one.mine);
@@ -32,27 +34,33 @@ export function Feedback({ jobId, finding, giving, comment }: FeedbackProps) {
   const verdict = mine?.verdict;
   return (
     <Stack gap="xs" data-testid="feedback">
-      <Text size="sm">{t(`feedback_question.${finding.decision}`, { label: finding.label })}</Text>
+      <Text size="sm">{t(`feedback_question.${finding.decision}`, { label: labelName(finding.label) })}</Text>
       <Group gap="xs" grow>
         <Button
           variant={verdict === 'accept' ? 'filled' : 'default'}
           color="teal.9"
           leftSection={<IconCheck size={18} aria-hidden />}
+          rightSection={<Kbd size="xs">A</Kbd>}
+          px="xs"
+          aria-keyshortcuts="A"
           aria-pressed={verdict === 'accept'}
           loading={giving.pending}
           onClick={() => giving.give('accept', draft)}
         >
-          {t('accept')} (A)
+          {t('accept')}
         </Button>
         <Button
           variant={verdict === 'reject' ? 'filled' : 'default'}
           color="red.9"
           leftSection={<IconX size={18} aria-hidden />}
+          rightSection={<Kbd size="xs">R</Kbd>}
+          px="xs"
+          aria-keyshortcuts="R"
           aria-pressed={verdict === 'reject'}
           loading={giving.pending}
           onClick={() => giving.give('reject', draft)}
         >
-          {t('reject')} (R)
+          {t('reject')}
         </Button>
       </Group>
       <Textarea

@@ -1,5 +1,6 @@
 import { useTranslation } from 'react-i18next';
 import type { FindingView, RegionOfInterest } from '@/client';
+import { useLabelName } from './useLabelName';
 import type { Corners } from './useViewport';
 import type { Size } from './view';
 import styles from './viewer.module.css';
@@ -21,13 +22,14 @@ interface OverlayProps {
  */
 export function Overlay({ corners, picture, pane, finding, heatmap, opacity, boxes, onFailed }: OverlayProps) {
   const { t } = useTranslation('viewer');
+  const labelName = useLabelName();
   const source = finding.explanation?.overlay;
   return (
     <>
       {heatmap && source && (
         <img
           src={`${source}?view=colours`}
-          alt={t('heatmap_alt', { label: finding.label })}
+          alt={t('heatmap_alt', { label: labelName(finding.label) })}
           className={styles.heatmap}
           data-testid="heatmap"
           draggable={false}

@@ -7,6 +7,7 @@ import { Feedback } from './Feedback';
 import { FindingSummary } from './FindingSummary';
 import type { Giving } from './useFeedback';
 import { useImageName } from './useImageName';
+import { useLabelName } from './useLabelName';
 import type { PaneState } from './usePane';
 import styles from './viewer.module.css';
 import { sameRange } from './windowing';
@@ -45,6 +46,7 @@ function Part({ title, children }: { title: string; children: ReactNode }) {
 export function SidePanel(props: SidePanelProps) {
   const { pane, main, explained, finding, judged } = props;
   const { t } = useTranslation('viewer');
+  const labelName = useLabelName();
   return (
     <Stack gap="md">
       <Part title={t('window_title')}>
@@ -56,7 +58,7 @@ export function SidePanel(props: SidePanelProps) {
         {explained.length > 1 && (
           <SegmentedControl
             fullWidth
-            data={explained.map(({ label }) => ({ value: label, label }))}
+            data={explained.map(({ label }) => ({ value: label, label: labelName(label) }))}
             value={finding?.label}
             onChange={props.onFinding}
             aria-label={t('finding_choice')}

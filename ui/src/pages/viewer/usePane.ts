@@ -2,8 +2,11 @@ import { useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import type { DisplayView, FindingView, ResultView } from '@/client';
 import { radiographsDisplayOptions, resultsResultOptions } from '@/client/@tanstack/react-query.gen';
+import { problemOf } from '@/problem';
 import { type Radiograph, radiographQuery } from './radiograph';
 import { type Preset, presetsOf, type Range } from './windowing';
+
+const WAIT_MS = 10_000;
 
 /** An image that is shown: what is known of it, and how its values are windowed now. */
 export interface PaneState {
@@ -28,7 +31,12 @@ export function usePane(jobId: string): PaneState {
   const path = { path: { job_id: jobId } };
   const display = useQuery(radiographsDisplayOptions(path));
   const pixels = useQuery(radiographQuery(jobId));
-  const result = useQuery(resultsResultOptions(path));
+  const result = useQuery({
+    ...resultsResultOptions(path),
+    // A job that is not done yet is waited for; the picture is there before.
+    refetchInterval: ({ state }) =>
+      state.error && problemOf(state.error).code === 'result_not_ready' ? WAIT_MS : false,
+  });
   const [chosen, setChosen] = useState<{ jobId: string; range: Range } | null>(null);
   const [turnedOver, setTurnedOver] = useState(false);
   const presets = useMemo(
