@@ -85,7 +85,7 @@ function OwnSession({ item, onEnd }: { item: OwnSessionView; onEnd: () => void }
         </Text>
       </div>
       {!item.current && (
-        <Button variant="default" size="xs" onClick={onEnd} aria-label={t('sessions.end_named', { name })}>
+        <Button variant="default" size="xs" flex="none" onClick={onEnd} aria-label={t('sessions.end_named', { name })}>
           {t('sessions.end')}
         </Button>
       )}

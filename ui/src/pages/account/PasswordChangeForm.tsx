@@ -43,7 +43,7 @@ export function PasswordChangeForm({ email }: { email: string }) {
     <form onSubmit={form.onSubmit((values) => change.mutate(values))}>
       <Stack gap="sm" maw={420}>
         {/* So that a password manager knows whose password it keeps. */}
-        <input type="hidden" name="username" autoComplete="username" value={email} readOnly />
+        <input type="text" name="username" autoComplete="username" value={email} readOnly hidden />
         {change.isError && !explained && <ProblemNotice error={change.error} />}
         <PasswordInput
           label={t('password.current')}
