@@ -10,9 +10,9 @@ from psycopg2 import errors
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from core.vocabulary import TERMINAL_STATES, AuditAction, JobState, Scope, Verdict
+from core.vocabulary import TERMINAL_STATES, AuditAction, JobState, Role, Scope, SignIn, Verdict
 from db.hospital_tables import Batch, BatchItem, DeliveryRule, SitePolicy
-from db.repositories import audit, feedback, jobs, shadow_predictions, sites
+from db.repositories import audit, feedback, jobs, sessions, shadow_predictions, sign_in, sites, users
 from db.repositories.sites import Principal
 from db.session import Database
 from tests.factories import make_image, make_job, make_model, make_outcome
@@ -117,6 +117,7 @@ BROKEN = [
     ("ck_job_terminal_means_finished", "UPDATE job SET finished_at = NULL"),
     ("ck_job_terminal_means_finished", job_with("finished_at", "now()")),
     ("ck_job_terminal_means_finished", job_with("state", "'dead'")),
+    ("ck_membership_role_known", "UPDATE membership SET role = 'root'"),
     ("ck_model_version_event_kind_known", "INSERT INTO model_version_event (model_version_id, kind, state, actor)"
         " SELECT id, 'sold', 'active', 'me' FROM model_version"),
     ("ck_model_version_event_state_known", "INSERT INTO model_version_event (model_version_id, kind, state, actor)"
@@ -135,13 +136,23 @@ BROKEN = [
     ("ck_prediction_window_corners", "UPDATE prediction SET \"window\" = '{0,1}'"),
     ("ck_shadow_prediction_engine_known", "UPDATE shadow_prediction SET engine = 'abacus'"),
     ("ck_shadow_prediction_infer_ms_positive", "UPDATE shadow_prediction SET infer_ms = -1"),
+    ("ck_site_active_limit_positive", "UPDATE site SET active_limit = 0"),
     ("ck_site_policy_burned_in_known", "UPDATE site_policy SET burned_in = 'ignore'"),
     ("ck_site_policy_retention_positive", "UPDATE site_policy SET retention_days = 0"),
+    ("ck_site_stored_bytes_limit_positive", "UPDATE site SET stored_bytes_limit = 0"),
+    ("ck_stranger_email_sha256_length", "UPDATE stranger SET email_sha256 = 'abc'"),
+    ("ck_stranger_failures_positive", "UPDATE stranger SET failures = -1"),
     ("ck_study_result_images_add_up", "UPDATE study_result SET images = 1, failed_images = 2"),
     ("ck_study_result_images_add_up", "UPDATE study_result SET other_images = -1"),
     ("ck_study_result_rule_known", "UPDATE study_result SET rule = 'median'"),
     ("ck_study_result_settled_means_dated", "UPDATE study_result SET state = 'settled'"),
     ("ck_study_result_state_known", "UPDATE study_result SET state = 'ajar'"),
+    ("ck_user_account_email_lower", "UPDATE user_account SET email = 'Ada@example.org'"),
+    ("ck_user_account_failures_positive", "UPDATE user_account SET failures = -1"),
+    ("ck_user_account_oidc_whole", "UPDATE user_account SET oidc_issuer = NULL"),
+    ("ck_user_session_provider_known", "UPDATE user_session SET provider = 'guess'"),
+    ("ck_user_session_token_sha256_length", "UPDATE user_session SET token_sha256 = 'abc'"),
+    ("ck_worker_wish_known", "INSERT INTO worker (name, pid, engine, state, wish) VALUES ('w', 1, 'e', 's', 'stop')"),
     ("uq_api_key_prefix", "INSERT INTO api_key (id, site_id, name, prefix, secret_sha256, scopes)"
         " SELECT gen_random_uuid(), site_id, name, prefix, secret_sha256, scopes FROM api_key"),
     ("uq_audit_record_site_id_number", audit_with("action", "number")),
@@ -175,6 +186,12 @@ BROKEN = [
     ("uq_site_name", "INSERT INTO site (id, name) SELECT gen_random_uuid(), name FROM site"),
     ("uq_study_site_id_study_instance_uid", "INSERT INTO study (id, site_id, study_instance_uid)"
         " SELECT gen_random_uuid(), site_id, study_instance_uid FROM study"),
+    ("uq_user_account_email", "INSERT INTO user_account (id, email, name)"
+        " SELECT gen_random_uuid(), email, name FROM user_account"),
+    ("uq_user_account_oidc_issuer_oidc_subject", "INSERT INTO user_account (id, email, name, oidc_issuer, oidc_subject)"
+        " SELECT gen_random_uuid(), 'other', name, oidc_issuer, oidc_subject FROM user_account"),
+    ("uq_user_session_token_sha256", "INSERT INTO user_session (id, token_sha256, user_id, provider, expires_at)"
+        " SELECT gen_random_uuid(), token_sha256, user_id, provider, expires_at FROM user_session"),
 ]  # fmt: skip
 
 
@@ -207,6 +224,11 @@ def one_of_each(database: Database, site: UUID, api_key: str) -> Database:
             decisions={},
             infer_ms=1.0,
         )
+        ada = users.add(session, email="ada@example.org", name="Ada")
+        ada.oidc_issuer, ada.oidc_subject = "https://id.example", "ada"
+        users.set_role(session, ada.id, site_id=site, role=Role.VIEWER)
+        sign_in.attempt(session, "nobody@example.org", locking=sign_in.Locking(failures=5, lock_s=60, cap_s=60))
+        sessions.begin(session, user_id=ada.id, provider=SignIn.OIDC, lifetime_s=60)
         reader = sites.issue_key(session, site_id=site, name="reader", scopes=[Scope.READ])[0]
         feedback.give(
             session,
