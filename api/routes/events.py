@@ -18,8 +18,8 @@ router = APIRouter(prefix="/v1/events", tags=["events"])
 
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Events `changed` with `{topics: [tag or tag:id, …]}`; `*` is everything. A comment and an event "
-        "`beat` each 15 s.",
+        "description": "Events `changed` with `{topics: [tag or tag:id, …]}`; `*` is everything. A comment and an "
+        "event `beat` each 15 s.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
