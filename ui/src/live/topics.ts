@@ -5,7 +5,7 @@ type Named = [{ _id?: string; path?: Record<string, string> } | undefined];
 // What else a change of one thing shows in: the tags of operations on the same path.
 const ALSO: Record<string, readonly string[]> = {
   jobs: ['jobs', 'results', 'deliveries', 'feedback'],
-  deliveries: ['deliveries', 'delivery_rules'],
+  deliveries: ['deliveries', 'deliveryRules'],
   feedback: ['feedback', 'jobs', 'models'],
 };
 
@@ -14,12 +14,13 @@ const again = new WeakMap<QueryClient, Set<string>>();
 
 /**
  * Ask again for what the topics touch. A topic is the tag of the API's operations (`jobs`), alone or with the id of the
- * one that changed (`jobs:0198…`); the generated query keys begin with the operation's name, which begins with the tag.
+ * one that changed (`jobs:0198…`); the generated query keys begin with the operation's name (`jobsListing`), which begins with the tag.
  * `*` touches everything.
  */
 export function invalidateTopics(queries: QueryClient, topics: string[]): void {
   const touched = topics.map((topic) => {
-    const [tag = '', id] = topic.split(':');
+    const [said = '', id] = topic.split(':');
+    const tag = said.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
     return { tags: ALSO[tag] ?? [tag], id };
   });
   const touches = ({ queryKey }: Query) => {
@@ -30,7 +31,7 @@ export function invalidateTopics(queries: QueryClient, topics: string[]): void {
     return touched.some(
       ({ tags, id }) =>
         tags[0] === '*' ||
-        (tags.some((tag) => name.startsWith(`${tag}_`)) && (id === undefined || of.length === 0 || of.includes(id))),
+        (tags.some((tag) => isOf(name, tag)) && (id === undefined || of.length === 0 || of.includes(id))),
     );
   };
   const waiting = waitingOf(queries);
@@ -39,6 +40,11 @@ export function invalidateTopics(queries: QueryClient, topics: string[]): void {
   }
   // An answer under way is not thrown away: under constant change none would ever arrive.
   void queries.invalidateQueries({ predicate: touches }, { cancelRefetch: false });
+}
+
+/** Whether an operation's name, such as `jobsListing`, begins with its tag. */
+function isOf(name: string, tag: string): boolean {
+  return name.startsWith(tag) && /^[A-Z]/.test(name.slice(tag.length));
 }
 
 function waitingOf(queries: QueryClient): Set<string> {
