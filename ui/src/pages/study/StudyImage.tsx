@@ -5,6 +5,7 @@ import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import type { StudyImageView } from '@/client';
 import { resultsResultOptions } from '@/client/@tanstack/react-query.gen';
+import { DecisionBadge } from '@/components/DecisionBadge';
 import { StateBadge } from '@/components/StateBadge';
 import classes from '@/pages/study/StudyImage.module.css';
 
@@ -13,7 +14,7 @@ const idOf = (path: string | null) => path?.split('/').at(-1) ?? null;
 
 /** An image of an exam with the overlay of the job that judged it, or of its newest one. */
 export function StudyImage({ member, settled }: { member: StudyImageView; settled: boolean }) {
-  const { t, i18n } = useTranslation(['studies', 'words']);
+  const { t, i18n } = useTranslation('studies');
   const job = idOf(member.judged_by ?? (member.job_state === 'succeeded' ? member.job : null));
   const { data } = useQuery({ ...resultsResultOptions({ path: { job_id: job ?? '' } }), enabled: job !== null });
   const finding = data?.findings.find(({ explanation }) => explanation !== null) ?? data?.findings[0];
@@ -38,9 +39,10 @@ export function StudyImage({ member, settled }: { member: StudyImageView; settle
         </Text>
       </Group>
       {finding && (
-        <Text size="sm" mt={4}>
-          {t(`words:decision.${finding.three_way?.decision ?? finding.decision}`)} {percent.format(finding.probability)}
-        </Text>
+        <Group gap="xs" mt={4}>
+          <DecisionBadge size="md" decision={finding.three_way?.decision ?? finding.decision} />
+          <Text size="sm">{percent.format(finding.probability)}</Text>
+        </Group>
       )}
       {settled && member.judged_by === null && <Text size="sm">{t('not_counted')}</Text>}
       {shown !== null && (

@@ -30,7 +30,7 @@ function Several({ drop }: { drop: Drop }) {
   const tally = tallyOf(drop, states);
   const { files, sentShare, doneShare } = tally;
   const title = drop.title ?? t('several', { count: files });
-  const through = drop.phase === 'done' && tally.judged === tally.taken;
+  const through = drop.phase === 'done' && tally.judged + tally.unsuccessful === tally.taken;
   return (
     <Stack gap="sm">
       <Group justify="space-between" wrap="nowrap" align="flex-start">

@@ -5,7 +5,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useId } from 'react';
 import { useTranslation } from 'react-i18next';
 import { modelsListingOptions } from '@/client/@tanstack/react-query.gen';
-import { nameOf } from '@/pages/submit/labels';
+import { nameOf } from '@/i18n/labels';
 import type { Wishes } from '@/upload/model';
 
 export const AS_USUAL: Wishes = { priority: 0, explain: null, stability: false };

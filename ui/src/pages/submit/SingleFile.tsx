@@ -3,10 +3,12 @@ import { IconArrowRight } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
-import type { JobView } from '@/client';
+import type { HeadlineView, JobView } from '@/client';
 import { jobsPollOptions } from '@/client/@tanstack/react-query.gen';
 import { Bytes } from '@/components/Bytes';
+import { DecisionBadge } from '@/components/DecisionBadge';
 import { StateBadge } from '@/components/StateBadge';
+import { nameOf } from '@/i18n/labels';
 import { DropButtons } from '@/pages/submit/DropButtons';
 import { inWords, Problem } from '@/problem';
 import type { Drop, Row } from '@/upload/model';
@@ -42,7 +44,8 @@ export function SingleFile({ drop }: { drop: Drop }) {
       <Group justify="space-between" role="status" aria-live="polite">
         <Group gap="sm">
           {job ? <StateBadge state={job.state} /> : null}
-          {row.stage !== 'rejected' && <Text size="sm">{wordsFor(row, job)}</Text>}
+          {job?.result && <Headline result={job.result} />}
+          {row.stage !== 'rejected' && !job?.result && <Text size="sm">{wordsFor(row, job)}</Text>}
         </Group>
         {row.job !== null && (
           <Button
@@ -65,6 +68,25 @@ export function SingleFile({ drop }: { drop: Drop }) {
   function wordsFor(file: Row, now: JobView | undefined): string {
     return now ? t(`job.${now.state}`) : t(`stage.${file.stage}`);
   }
+}
+
+/** The result in a line, so that the page itself answers. */
+function Headline({ result }: { result: HeadlineView }) {
+  const { i18n } = useTranslation();
+  const { label, probability, decision, three_way, region } = result;
+  const said = three_way ?? decision;
+  const percent = new Intl.NumberFormat(i18n.language, { style: 'percent' });
+  const parts = [
+    label === null ? null : nameOf(label, i18n),
+    probability === null ? null : percent.format(probability),
+    region === null ? null : `· ${nameOf(region, i18n)}`,
+  ];
+  return (
+    <>
+      {said !== null && <DecisionBadge decision={said} />}
+      <Text size="sm">{parts.filter((part) => part !== null).join(' ')}</Text>
+    </>
+  );
 }
 
 function problemOfJob(job: JobView | undefined): Problem | null {

@@ -43,6 +43,7 @@ export function tallyOf(drop: Drop, states: ItemStates): Tally {
     rejected: count('rejected'),
     failed: count('failed'),
     sentShare: bytes === 0 ? 0 : sent / bytes,
-    doneShare: files === 0 ? 0 : ((states.judged ?? judged) + unsuccessful + count('rejected')) / files,
+    doneShare:
+      files === 0 ? 0 : ((states.judged ?? judged) + (states.unsuccessful ?? unsuccessful) + count('rejected')) / files,
   };
 }
