@@ -22,7 +22,7 @@ setup: $(WANTED) ## Create the environment from the locked, hashed requirements,
 ui: $(UI) ## Build the web application
 
 ui-check: ui/node_modules/.installed ## Lint and types of the web application
-	cd ui && $(NODE) npm run --silent client >/dev/null && $(NODE) npm run --silent lint && $(NODE) npm run --silent types
+	cd ui && $(NODE) npm run --silent client >/dev/null && $(NODE) npm run --silent lint && $(NODE) npm run --silent types && $(NODE) npm run --silent test
 
 ui/node_modules/.installed: ui/package.json ui/package-lock.json ui/.npmrc | $(STAMP)
 	cd ui && $(NODE) npm ci --loglevel=error --ignore-scripts

@@ -45,6 +45,12 @@ export function useDrops(who: string): readonly Drop[] {
   return drops.filter((drop) => drop.who === who);
 }
 
+/** Whether this tab is sending the files of a batch just now. */
+export function useSending(batch: string): boolean {
+  useSyncExternalStore(subscribe, () => version);
+  return drops.some((drop) => drop.batch === batch && isAtWork(drop));
+}
+
 // Closing the tab cuts what is being sent; the browser asks first.
 window.addEventListener('beforeunload', (event) => {
   if (drops.some(isAtWork)) event.preventDefault();

@@ -15,6 +15,7 @@ import { Items } from '@/pages/batch/Items';
 import { Resume } from '@/pages/batch/Resume';
 import { BatchProgress } from '@/pages/batches/BatchProgress';
 import { Remaining } from '@/pages/batches/Remaining';
+import { useSending } from '@/upload/store';
 
 const route = getRouteApi('/inside/batches/$batchId');
 
@@ -35,6 +36,7 @@ export function BatchPage() {
 function Sections({ batch }: { batch: BatchView }) {
   const { t } = useTranslation('batches');
   const allowed = useAllowed();
+  const sending = useSending(batch.id);
   const waits = batch.state === 'open' && (batch.counts.awaiting ?? 0) > 0;
   return (
     <Stack>
@@ -54,8 +56,8 @@ function Sections({ batch }: { batch: BatchView }) {
           </Text>
         </Stack>
       </Card>
-      {waits && allowed('submit') && <Resume batch={batch} />}
-      {batch.state === 'open' && !waits && (
+      {waits && !sending && allowed('submit') && <Resume batch={batch} />}
+      {batch.state === 'open' && !waits && !sending && (
         <Alert variant="default" title={t('unended')}>
           {t('unended_detail')}
         </Alert>

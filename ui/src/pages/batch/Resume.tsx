@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 import type { BatchView } from '@/client';
 import { batchesCompleteMutation, batchesLookQueryKey } from '@/client/@tanstack/react-query.gen';
 import { ProblemNotice } from '@/components/ProblemNotice';
+import classes from '@/pages/batch/ItemTable.module.css';
 
 /** How to go on with a batch whose files have not all come. */
 export function Resume({ batch }: { batch: BatchView }) {
@@ -26,7 +27,7 @@ export function Resume({ batch }: { batch: BatchView }) {
         <Text size="sm">{t('resume.browser')}</Text>
         <Text size="sm">{t('resume.command')}</Text>
         <Group gap="xs" wrap="nowrap">
-          <Code block>{command}</Code>
+          <Code className={classes.command}>{command}</Code>
           <CopyButton value={command}>
             {({ copied, copy }) => (
               <ActionIcon

@@ -56,8 +56,12 @@ function Several({ drop }: { drop: Drop }) {
           show={tally.unsuccessful > 0}
         />
         <Count color="orange" word={t('tally.failed', { count: tally.failed })} show={tally.failed > 0} />
-        <Count color="gray" word={t('tally.left_out', { count: drop.leftOut })} show={drop.leftOut > 0} />
       </Group>
+      {drop.leftOut > 0 && (
+        <Text size="sm" c="dimmed">
+          {t('tally.left_out', { count: drop.leftOut })}
+        </Text>
+      )}
       {drop.resumed && <Text size="sm">{t('resumed')}</Text>}
       {drop.problem !== null && (
         <Alert color="red" role="alert">

@@ -41,11 +41,11 @@ export const FileRow = memo(function FileRow(props: FileRowProps) {
   const why = problem ?? (code !== null ? new Problem(422, code, detail ?? code, detail ?? '') : null);
   return (
     <li className={classes.row} data-stage={stage} data-job-state={jobState ?? undefined}>
-      <Group justify="space-between" gap="xs" wrap="nowrap">
+      <div className={classes.line}>
         <Text size="sm" className={classes.name}>
           {name}
         </Text>
-        <Group gap="xs" wrap="nowrap">
+        <Group gap="xs" wrap="nowrap" className={classes.signs}>
           <Text size="xs" c="dimmed" visibleFrom="sm">
             <Bytes count={size} />
           </Text>
@@ -66,7 +66,7 @@ export const FileRow = memo(function FileRow(props: FileRowProps) {
             </Anchor>
           )}
         </Group>
-      </Group>
+      </div>
       {why !== null && <Text size="sm">{inWords(why)}</Text>}
     </li>
   );
