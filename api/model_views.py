@@ -56,7 +56,8 @@ def card_view(manifest: Mapping[str, Any]) -> CardView:
     training = _mapping(manifest, "training")
     recipe, audit = _mapping(training, "recipe"), training.get("audit")
     sources = _mapping(recipe, "data").get("sources") or []
-    images = {str(split): n for split, n in _mapping(training, "images").items() if isinstance(n, int)}
+    counts = _mapping(training, "images")
+    images = {split: n for split in sorted(counts, key=_rank) if isinstance(n := counts[split], int)}
     return CardView(
         created=manifest.get("created"),
         backbone=recipe.get("backbone"),
@@ -162,6 +163,12 @@ def _shadow_finding(found: Agreement) -> ShadowFinding:
         active_ms=found.active_ms,
         shadow_ms=found.shadow_ms,
     )
+
+
+def _rank(split: str) -> tuple[int, str]:
+    """Of the splits, in the order in which they are used."""
+    known = ("train", "val", "test")
+    return (known.index(split) if split in known else len(known), split)
 
 
 def _thresholds(manifest: Mapping[str, Any]) -> list[CardThreshold]:

@@ -81,8 +81,14 @@ def reference_of(manifest: Mapping[str, Any]) -> Reference | None:
         Quantity(name, tuple(histogram["counts"]), edges=tuple(histogram["edges"]))
         for name, histogram in found["numbers"].items()
     ]
-    shares = [Quantity(name, tuple(counts.values()), words=tuple(counts)) for name, counts in found["shares"].items()]
+    shares = [_share(name, counts) for name, counts in found["shares"].items()]
     return Reference(split=str(found["split"]), n=int(found["n"]), quantities=(*numbers, *shares))
+
+
+def _share(name: str, counts: Mapping[str, int]) -> Quantity:
+    """The words that were said most come first."""
+    words = sorted(counts, key=lambda word: (-counts[word], word))
+    return Quantity(name, tuple(counts[word] for word in words), words=tuple(words))
 
 
 def read(quantity: Quantity, counts: Sequence[int], *, alarm: float) -> Reading:

@@ -5,7 +5,7 @@ Reads manifests of older and newer releases alike: what is not there, or of anot
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,15 @@ INTERVAL = "_ci95"
 NO_FIGURES = frozenset({"n", "positives", "threshold", "unknown", "support"})
 # Measures of trust: what stands beside the splits' reports.
 MEASURES = ("localisation", "sanity", "stability", "hardware")
+# A database keeps no order of names, so the figures come in this one; others follow by name.
+ORDER = (
+    "auc", "average_precision", "sensitivity", "specificity", "precision", "recall", "npv", "accuracy",
+    "top_3_accuracy", "balanced_accuracy", "f1", "f1_macro", "f1_weighted", "kappa", "mcc", "ece", "ece_equal_mass",
+    "brier", "log_loss", "stated_coverage", "coverage", "coverage_of_positives", "coverage_of_negatives", "referred",
+    "referred_of_positives", "referred_of_negatives", "decided_accuracy", "decided_accuracy_of_positives",
+    "decided_accuracy_of_negatives",
+)  # fmt: skip
+RANKS = {name: rank for rank, name in enumerate(ORDER)}
 PARTS = {"by_region": "region", "by_view": "view", "by_hardware": "hardware"}
 
 
@@ -93,12 +102,13 @@ def measures(manifest: Mapping[str, Any]) -> list[Measure]:
 
 
 def figures_of(part: Mapping[str, Any]) -> tuple[Figure, ...]:
-    """The numbers of `part` with their intervals, in its order. One that is null is kept: it is undefined."""
-    return tuple(
+    """The numbers of `part` with their intervals, in ORDER. One that is null is kept: it is undefined."""
+    found = [
         Figure(name, None if value is None else float(value), *_interval(part.get(name + INTERVAL)))
         for name, value in part.items()
         if name not in NO_FIGURES and (_is_number(value) or (value is None and name + INTERVAL in part))
-    )
+    ]
+    return tuple(sorted(found, key=lambda figure: (RANKS.get(figure.name, len(ORDER)), figure.name)))
 
 
 def _finding(split: str, label: str, part: Mapping[str, Any]) -> Evaluation:
@@ -114,9 +124,12 @@ def _finding(split: str, label: str, part: Mapping[str, Any]) -> Evaluation:
         threshold=float(part["threshold"]) if _is_number(part.get("threshold")) else None,
         figures=figures_of(part),
         parts=tuple(
-            Part(by, name, _count(one, "n"), _count(one, "positives"), figures_of(one))
+            found
             for key, by in PARTS.items()
-            for name, one in _parts(part, key)
+            for found in _largest_first(
+                Part(by, name, _count(one, "n"), _count(one, "positives"), figures_of(one))
+                for name, one in _parts(part, key)
+            )
         ),
         three_way=figures_of(_mapping(part, "three_way")),
         labels=("positive", "negative") if rows else (),
@@ -135,7 +148,7 @@ def _choice(split: str, head: str, part: Mapping[str, Any]) -> Evaluation:
         positives=None,
         threshold=None,
         figures=figures_of(part),
-        parts=tuple(
+        parts=_largest_first(
             Part("class", name, _count(one, "support"), None, figures_of(one))
             for name, one in _parts(part, "per_class")
         ),
@@ -143,6 +156,10 @@ def _choice(split: str, head: str, part: Mapping[str, Any]) -> Evaluation:
         labels=tuple(map(str, part.get("labels") or ())) if rows else (),
         matrix=rows,
     )
+
+
+def _largest_first(parts: Iterable[Part]) -> tuple[Part, ...]:
+    return tuple(sorted(parts, key=lambda part: (-(part.n or 0), part.name)))
 
 
 def _nested(kind: str, split: str, part: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Measure]:

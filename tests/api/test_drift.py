@@ -22,7 +22,7 @@ REFERENCE = {
         "score.fracture": {"edges": [0.1, 0.5], "counts": [240, 80, 80]},
         "input.mean": {"edges": [0.15, 0.2, 0.25], "counts": [100, 100, 100, 100]},
     },
-    "shares": {"region": {"leg": 200, "hand": 200}},
+    "shares": {"region": {"hand": 190, "leg": 210}},
 }
 FIELDS = {"name", "state", "recent", "bins", "points"}
 

@@ -111,6 +111,7 @@ const models = createRoute({
 const model = createRoute({
   getParentRoute: () => inside,
   path: '/admin/models/$modelId',
+  validateSearch: anySearch,
   component: lazyRouteComponent(() => import('@/pages/model/ModelPage'), 'ModelPage'),
 });
 const drift = createRoute({
