@@ -20,6 +20,9 @@ const nonce = () => document.querySelector<HTMLMetaElement>('meta[property="csp-
 // What locks the page's scrolling behind a dialog writes a style too, and looks for its nonce under this name.
 Object.assign(globalThis, { __webpack_nonce__: nonce() });
 
+// And those of react-remove-scroll, which every dialogue brings: its library asks for the nonce by this name.
+Object.assign(globalThis, { __webpack_nonce__: nonce() });
+
 async function start(): Promise<void> {
   await startLanguage();
   configureClient(queryClient);

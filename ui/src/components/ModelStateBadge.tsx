@@ -9,7 +9,7 @@ const COLORS: Record<ModelState, string> = { candidate: 'gray', active: 'teal', 
 export function ModelStateBadge({ state, share }: { state: ModelState; share?: number | null }) {
   const { t, i18n } = useTranslation('words');
   return (
-    <Badge color={COLORS[state]} variant="light" tt="none">
+    <Badge color={COLORS[state]} variant="dot" tt="none">
       {t(`model_state.${state}`)}
       {share != null && ` ${percent(share, i18n.language)}`}
     </Badge>

@@ -24,7 +24,7 @@ export function QuantityCard({ quantity, recentDays }: { quantity: DriftQuantity
           <Title order={2} size="h4">
             {name}
           </Title>
-          <Badge color={COLORS[state]} variant={state === 'shifted' ? 'filled' : 'light'} tt="none">
+          <Badge color={COLORS[state]} variant={state === 'shifted' ? 'filled' : 'dot'} tt="none">
             {t(`state.${state}`)}
           </Badge>
         </Group>
