@@ -265,6 +265,6 @@ def test_no_index_is_idle() -> None:
     assert {index.name for index in Base.metadata.tables["job"].indexes} == {
         "ix_job_claim", "ix_job_retry", "ix_job_suspect", "ix_job_lease", "ix_job_deadline",
         "ix_job_site", "ix_job_site_active", "ix_job_site_unsuccessful",
-        # ix_job_image: an image's jobs (duplicates, studies, erasure). The rest: test_list_plans.
-        "ix_job_image", "ix_job_held", "ix_job_site_succeeded", "ix_job_replay",
+        # ix_job_image: duplicates, studies, erasure; ix_job_finished: test_figures; the rest: test_list_plans.
+        "ix_job_image", "ix_job_finished", "ix_job_held", "ix_job_site_succeeded", "ix_job_replay",
     }  # fmt: skip

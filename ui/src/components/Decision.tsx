@@ -1,0 +1,53 @@
+import { Badge, Group, Text } from '@mantine/core';
+import { IconCircleCheck, IconCircleX, IconEye } from '@tabler/icons-react';
+import { useTranslation } from 'react-i18next';
+import type { ThreeWay } from '@/client';
+import { nameOf } from '@/pages/submit/labels';
+
+// The sign and the word say it; the colour only helps.
+const LOOKS = {
+  positive: { color: 'red', Icon: IconCircleX },
+  negative: { color: 'teal', Icon: IconCircleCheck },
+  refer: { color: 'orange', Icon: IconEye },
+} as const;
+
+export function DecisionBadge({ decision, size }: { decision: ThreeWay; size?: string }) {
+  const { t } = useTranslation('words');
+  const { color, Icon } = LOOKS[decision];
+  return (
+    <Badge color={color} variant="light" tt="none" size={size} leftSection={<Icon size={14} aria-hidden />}>
+      {t(`decision.${decision}`)}
+    </Badge>
+  );
+}
+
+interface Headline {
+  label: string | null;
+  probability: number | null;
+  decision: ThreeWay | null;
+  three_way: ThreeWay | null;
+}
+
+/** A result in one line: what, how sure, and what follows. */
+export function Decision({ result }: { result: Headline }) {
+  const { i18n } = useTranslation();
+  const decision = result.three_way ?? result.decision;
+  return (
+    <Group gap={6} wrap="nowrap">
+      {decision !== null && <DecisionBadge decision={decision} />}
+      {result.label !== null && (
+        <Text size="sm" span truncate>
+          {nameOf(result.label, i18n)}
+          {result.probability !== null && ` ${percent(result.probability, i18n.language)}`}
+        </Text>
+      )}
+    </Group>
+  );
+}
+
+/** A share of one as people say it; never 0 % or 100 % of what is not quite that. */
+export function percent(share: number, language: string): string {
+  const digits = share > 0.99 || share < 0.01 ? 1 : 0;
+  const shown = Math.min(share < 1 ? 0.999 : 1, Math.max(share > 0 ? 0.001 : 0, share));
+  return new Intl.NumberFormat(language, { style: 'percent', maximumFractionDigits: digits }).format(shown);
+}
