@@ -1,12 +1,21 @@
 import { Text, Tooltip } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
+interface TimeProps {
+  at: string | null | undefined;
+  /** To the second, where what happened is close together. */
+  exact?: boolean;
+}
+
 /** A moment in the reader's zone and language; the tooltip has it to the second, with the zone. */
-export function Time({ at }: { at: string | null | undefined }) {
+export function Time({ at, exact = false }: TimeProps) {
   const { i18n } = useTranslation();
   if (!at) return <>–</>;
   const moment = new Date(at);
-  const short = new Intl.DateTimeFormat(i18n.language, { dateStyle: 'medium', timeStyle: 'short' }).format(moment);
+  const short = new Intl.DateTimeFormat(i18n.language, {
+    dateStyle: 'medium',
+    timeStyle: exact ? 'medium' : 'short',
+  }).format(moment);
   const long = new Intl.DateTimeFormat(i18n.language, { dateStyle: 'full', timeStyle: 'long' }).format(moment);
   return (
     <Tooltip label={long}>
