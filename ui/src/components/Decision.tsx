@@ -1,25 +1,8 @@
-import { Badge, Group, Text } from '@mantine/core';
-import { IconCircleCheck, IconCircleX, IconEye } from '@tabler/icons-react';
+import { Group, Text } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 import type { ThreeWay } from '@/client';
-import { nameOf } from '@/pages/submit/labels';
-
-// The sign and the word say it; the colour only helps.
-const LOOKS = {
-  positive: { color: 'red', Icon: IconCircleX },
-  negative: { color: 'teal', Icon: IconCircleCheck },
-  refer: { color: 'orange', Icon: IconEye },
-} as const;
-
-export function DecisionBadge({ decision, size }: { decision: ThreeWay; size?: string }) {
-  const { t } = useTranslation('words');
-  const { color, Icon } = LOOKS[decision];
-  return (
-    <Badge color={color} variant="light" tt="none" size={size} leftSection={<Icon size={14} aria-hidden />}>
-      {t(`decision.${decision}`)}
-    </Badge>
-  );
-}
+import { DecisionBadge } from '@/components/DecisionBadge';
+import { nameOf } from '@/i18n/labels';
 
 interface Headline {
   label: string | null;
@@ -34,7 +17,7 @@ export function Decision({ result }: { result: Headline }) {
   const decision = result.three_way ?? result.decision;
   return (
     <Group gap={6} wrap="nowrap">
-      {decision !== null && <DecisionBadge decision={decision} />}
+      {decision !== null && <DecisionBadge decision={decision} size="md" />}
       {result.label !== null && (
         <Text size="sm" span truncate>
           {nameOf(result.label, i18n)}

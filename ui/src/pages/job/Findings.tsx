@@ -1,8 +1,9 @@
 import { Card, Progress, Table, Title } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 import type { FindingView } from '@/client';
-import { DecisionBadge, percent } from '@/components/Decision';
-import { nameOf } from '@/pages/submit/labels';
+import { percent } from '@/components/Decision';
+import { DecisionBadge } from '@/components/DecisionBadge';
+import { nameOf } from '@/i18n/labels';
 
 /** Every finding of the model, in its own order. */
 export function Findings({ findings }: { findings: FindingView[] }) {
@@ -30,7 +31,7 @@ export function Findings({ findings }: { findings: FindingView[] }) {
                   <Progress value={probability * 100} aria-hidden />
                 </Table.Td>
                 <Table.Td>
-                  <DecisionBadge decision={three_way?.decision ?? decision} />
+                  <DecisionBadge decision={three_way?.decision ?? decision} size="md" />
                 </Table.Td>
               </Table.Tr>
             ))}

@@ -3,8 +3,8 @@ import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { FindingView, JobView } from '@/client';
+import { nameOf } from '@/i18n/labels';
 import classes from '@/pages/job/Overlay.module.css';
-import { nameOf } from '@/pages/submit/labels';
 
 /** The radiograph with what spoke for the finding marked on it; it leads to the viewer. */
 export function Overlay({ job, finding }: { job: JobView; finding: FindingView | undefined }) {

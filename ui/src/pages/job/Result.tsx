@@ -4,13 +4,14 @@ import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import type { FindingView, JobView, ResultView } from '@/client';
 import { resultsResultOptions } from '@/client/@tanstack/react-query.gen';
-import { DecisionBadge, percent } from '@/components/Decision';
+import { percent } from '@/components/Decision';
+import { DecisionBadge } from '@/components/DecisionBadge';
 import { ProblemNotice } from '@/components/ProblemNotice';
+import { nameOf } from '@/i18n/labels';
 import { Findings } from '@/pages/job/Findings';
 import { Overlay } from '@/pages/job/Overlay';
 import { Phases } from '@/pages/job/Phases';
 import { Sanity } from '@/pages/job/Sanity';
-import { nameOf } from '@/pages/submit/labels';
 
 /** The result in one glance, and under it what it rests on. */
 export function Result({ job }: { job: JobView }) {

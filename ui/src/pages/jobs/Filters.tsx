@@ -5,9 +5,9 @@ import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { modelsListingOptions } from '@/client/@tanstack/react-query.gen';
+import { nameOf } from '@/i18n/labels';
 import { DayInput } from '@/pages/jobs/DayInput';
 import { DECISIONS, type JobFilters, STATES } from '@/pages/jobs/search';
-import { nameOf } from '@/pages/submit/labels';
 
 interface FiltersProps {
   filters: JobFilters;

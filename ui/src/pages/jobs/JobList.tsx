@@ -7,7 +7,7 @@ import type { JobView } from '@/client';
 import { Decision } from '@/components/Decision';
 import { StateBadge } from '@/components/StateBadge';
 import { Time } from '@/components/Time';
-import { nameOf } from '@/pages/submit/labels';
+import { nameOf } from '@/i18n/labels';
 import { inWords, Problem } from '@/problem';
 
 interface JobListProps {
