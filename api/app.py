@@ -23,6 +23,7 @@ from api.middleware import surround
 from api.pages import Pages, wants_page
 from api.problems import install_problems
 from api.routes import (
+    audit,
     batch_files,
     batch_results,
     batches,
@@ -34,6 +35,7 @@ from api.routes import (
     health,
     job_lists,
     jobs,
+    keys,
     model_moves,
     models,
     overview,
@@ -45,7 +47,9 @@ from api.routes import (
     session,
     session_oidc,
     site,
+    sites,
     studies,
+    users,
     workers,
 )
 from api.schemas import IndexView
@@ -92,7 +96,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     signing_in = (session, session_oidc)
     place = (model_moves, models, delivery_rules, deliveries, dicomweb, site, *signing_in)
-    running = (events, overview, workers, health)
+    running = (events, overview, workers, keys, users, sites, audit, health)
     for module in (*work, *place, *running):
         app.include_router(module.router)
     app.add_api_route("/", _index, methods=["GET"], response_model=IndexView, tags=["health"])

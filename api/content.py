@@ -12,7 +12,7 @@ from core.errors import BurnedInPhi, DiskFull, ObjectMissing, Unavailable
 from core.logs import logger
 from core.sealing import SiteKey
 from core.vocabulary import AuditAction, BurnedInPolicy, MediaKind
-from db.repositories import audit, identities, images, policies
+from db.repositories import audit, identities, images, policies, quotas
 from db.repositories.sites import Principal
 from db.session import Session
 from db.tables import Image
@@ -75,7 +75,10 @@ class Content:
         return self._scanned.header
 
     def decide(self, session: Session, header: Header) -> None:
-        """Ask for the Site's policy, its key and what it has already. Raises BurnedInPhi, IdentityKeyMissing."""
+        """Ask for the Site's policy, its key, what it has already, and room for what is new.
+
+        Raises BurnedInPhi, IdentityKeyMissing, StorageQuotaExceeded.
+        """
         policy = BurnedInPolicy(policies.policy(session, site_id=self.site_id).burned_in)
         if header.burned_in and policy is BurnedInPolicy.REFUSE:
             raise BurnedInPhi
@@ -83,6 +86,8 @@ class Content:
         if header.media_kind is MediaKind.DICOM:
             key = policies.site_key(session, site_id=self.site_id, installation=self._backends.installation)
         known = images.received(session, site_id=self.site_id, received_sha256=self.received_sha256)
+        if known is None:
+            quotas.require_space(session, site_id=self.site_id, size_bytes=self._spool.size)
         quarantined = header.burned_in and policy is BurnedInPolicy.QUARANTINE
         self._handling = Handling(key, quarantined=quarantined, known=known.sha256 if known is not None else None)
 

@@ -68,16 +68,17 @@ class Caller:
         self._presented = presented
 
     @contextmanager
-    def session(self, scope: Scope) -> Iterator[tuple[Session, Principal]]:
+    def session(self, scope: Scope, *, bound: bool = True) -> Iterator[tuple[Session, Principal]]:
         """One unit of work as this caller; it is committed when the block ends, so before any response is sent.
 
-        It is bound to the caller's Site; with `Scope.OPERATE` alone it sees the platform.
+        It is bound to the caller's Site; with `Scope.OPERATE` it sees the platform. `bound=False` is for the routes of
+        users, who are the platform's and members of several Sites: what they touch they check themselves.
         Raises Unauthorized, Forbidden, DatabaseUnavailable.
         """
         with self.backends.database.unit_of_work() as session:
             principal = self._authenticate(session)
             require(principal, scope)
-            if scope is not Scope.OPERATE:
+            if bound and scope is not Scope.OPERATE:
                 bind(session, principal.site_id)
             structlog.contextvars.bind_contextvars(site_id=str(principal.site_id))
             yield session, principal
@@ -88,6 +89,19 @@ class Caller:
         return Caller(
             self.backends, replace(presented, attended=False) if isinstance(presented, Visitor) else presented
         )
+
+    @contextmanager
+    def administration(self) -> Iterator[tuple[Session, Principal]]:
+        """One unit of work of an administrator of the Site in view, or of an operator; not bound to a Site.
+
+        Raises Unauthorized, Forbidden, DatabaseUnavailable.
+        """
+        with self.backends.database.unit_of_work() as session:
+            principal = self._authenticate(session)
+            if Scope.OPERATE not in principal.scopes:
+                require(principal, Scope.ADMIN)
+            structlog.contextvars.bind_contextvars(site_id=str(principal.site_id))
+            yield session, principal
 
     def _authenticate(self, session: Session) -> Principal:
         if isinstance(self._presented, Visitor):

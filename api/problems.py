@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from core.errors import LucencyError, RequestInvalid, Unauthorized
+from core.errors import LucencyError, RequestInvalid, StorageQuotaExceeded, Unauthorized
 from core.logs import logger
 
 log = logger(__name__)
@@ -44,7 +44,7 @@ def _of_ours(_handler: ExceptionHandler, _request: Request, error: LucencyError)
         headers["Retry-After"] = str(math.ceil(error.retry_after or DEFAULT_RETRY_AFTER))
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = 'Bearer realm="lucency"'
-    if error.status >= 500:
+    if error.status >= 500 and not isinstance(error, StorageQuotaExceeded):
         log.error("request_failed", code=error.code, exc_info=error)
     else:
         log.info("request_refused", code=error.code, status=error.status)

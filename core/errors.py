@@ -240,6 +240,10 @@ class TooManyStreams(LucencyError):
     code, status, title, retryable = "too_many_streams", 429, "Too many event streams are open", True
 
 
+class StorageQuotaExceeded(LucencyError):
+    code, status, title = "storage_quota_exceeded", 507, "The site's limit of stored images is reached"
+
+
 # --- What is out of order on our side --------------------------------------------------------------------------------
 
 

@@ -14,7 +14,14 @@ from typing import Any, BinaryIO, Literal, NotRequired, Self, TypedDict
 import httpx2
 import stamina
 
-from core.errors import Forbidden, IdentityKeyMissing, LucencyError, Unauthorized, Unavailable
+from core.errors import (
+    Forbidden,
+    IdentityKeyMissing,
+    LucencyError,
+    StorageQuotaExceeded,
+    Unauthorized,
+    Unavailable,
+)
 from core.settings import load_settings
 from core.vocabulary import TERMINAL_STATES
 from lucency.batch_types import BatchDict, ItemDict, ManifestEntry, OutcomeDict
@@ -29,6 +36,8 @@ PATIENCE = 120.0
 # To give up on a server that is still at it would mean to send the same again. An archive is judged file by file.
 UPLOAD_TIMEOUT, ARCHIVE_TIMEOUT = 300.0, 900.0
 RETRIED = frozenset({429, 503, 507})
+# These last until a person changes something.
+LASTING = (IdentityKeyMissing, StorageQuotaExceeded)
 TERMINAL = frozenset(state.value for state in TERMINAL_STATES)
 
 
@@ -348,7 +357,7 @@ def try_again(error: Exception) -> bool | timedelta:
 
     A place without an identity key is not: that is for a person to set.
     """
-    if not isinstance(error, LucencyError) or error.status not in RETRIED or isinstance(error, IdentityKeyMissing):
+    if not isinstance(error, LucencyError) or error.status not in RETRIED or isinstance(error, LASTING):
         return False
     if error.retry_after is None:
         return True

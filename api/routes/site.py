@@ -8,12 +8,13 @@ import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from api.admin_schemas import UsageView
 from api.dependencies import Caller, CallerOf
 from api.intake import receive_json
 from api.schemas import SitePatch, SiteView
 from api.views import as_json
 from core.vocabulary import Scope
-from db.repositories import policies, sites
+from db.repositories import policies, quotas, sites
 from db.session import Session
 from db.tables import Site
 
@@ -35,6 +36,22 @@ def look(caller: CallerOf, response: Response) -> SiteView:
     response.headers["Cache-Control"] = "no-store"
     with caller.session(Scope.READ) as (session, principal):
         return _view(session, sites.get(session, principal.site_id))
+
+
+@router.get("/usage", response_model=UsageView)
+def usage(caller: CallerOf, response: Response) -> UsageView:
+    """What the Site uses of its quotas."""
+    response.headers["Cache-Control"] = "no-store"
+    with caller.session(Scope.READ) as (session, principal):
+        site = sites.get(session, principal.site_id)
+        used = quotas.usage(session, [site.id])[site.id]
+    return UsageView(
+        active_jobs=used.active_jobs,
+        active_limit=site.active_limit or caller.backends.settings.site_active_limit,
+        images=used.images,
+        stored_bytes=used.stored_bytes,
+        stored_bytes_limit=site.stored_bytes_limit,
+    )
 
 
 @router.patch("", response_model=SiteView, openapi_extra=PATCH_BODY)

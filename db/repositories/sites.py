@@ -8,10 +8,10 @@ import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
@@ -22,6 +22,8 @@ from db.repositories import audit
 from db.tables import ApiKey, Site
 
 MARK = "lcy_"
+# A key in use is written to once in this time, not with every request.
+USED_STEP = timedelta(minutes=1)
 
 
 # A row of `site` (migration 0005) that no user is a member of and no key opens. It is the Site of an operator who is
@@ -127,21 +129,39 @@ def revoke_key(session: Session, *, site_id: UUID, key_id: UUID, actor: str = "c
 
 
 def authenticate(session: Session, presented: str) -> Principal:
-    """Who presents this key. Raises Unauthorized for one that is malformed, unknown, revoked or expired."""
+    """Who presents this key, marked as used.
+
+    Raises Unauthorized for one that is malformed, unknown, revoked or expired, or whose Site is disabled.
+    """
     prefix = presented.removeprefix(MARK).partition(".")[0]
     # A NUL cannot be sent to Postgres, and no key of ours is anything but ASCII.
     usable = presented.startswith(MARK) and prefix.isascii() and prefix.isalnum()
-    key = session.scalars(
-        select(ApiKey).where(
+    unmarked = or_(ApiKey.used_at.is_(None), ApiKey.used_at < func.now() - USED_STEP)
+    found = session.execute(
+        select(ApiKey, unmarked)
+        .join(Site, Site.id == ApiKey.site_id)
+        .where(
             ApiKey.prefix == (prefix if usable else ""),
             ApiKey.revoked_at.is_(None),
             or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now()),
+            Site.disabled_at.is_(None),
         )
     ).one_or_none()
+    key, old = found if found is not None else (None, False)
     expected = key.secret_sha256 if key is not None else _digest("")
     if not hmac.compare_digest(expected, _digest(presented)) or key is None:
         raise Unauthorized
+    if old:
+        _mark_used(session, key.id)
     return Principal(site_id=key.site_id, key_id=key.id, scopes=frozenset(Scope(scope) for scope in key.scopes))
+
+
+def _mark_used(session: Session, key_id: UUID) -> None:
+    # Another request with the same key may be about it, and waits for nobody: one of them does.
+    free = select(ApiKey.id).where(ApiKey.id == key_id).with_for_update(skip_locked=True).scalar_subquery()
+    session.execute(
+        update(ApiKey).where(ApiKey.id == free).values(used_at=func.now()).execution_options(synchronize_session=False)
+    )
 
 
 def _digest(presented: str) -> str:

@@ -70,6 +70,12 @@ def bodies(other: Other) -> dict[str, dict[str, Any]]:
         "session_switch_site": {"json": {"site_id": things["site_id"]}},
         "session_change_password": {"json": {"current": "not the password", "new": "another pass phrase"}},
         "site_change": {"json": {"retention_days": 1}},
+        "keys_create": {"json": {"name": "x", "scopes": ["read"]}},
+        "keys_rotate": {"json": {}},
+        "users_add": {"json": {"email": "new@example.org", "role": "viewer", "site_id": things["site_id"]}},
+        "users_change": {"json": {"role": "admin", "site_id": things["site_id"]}},
+        "sites_create": {"json": {"name": "Mine"}},
+        "sites_change": {"json": {"name": "Mine"}},
         "dicomweb_store": parts,
         "dicomweb_store_in_study": parts,
     }
@@ -236,7 +242,7 @@ def test_its_own_people_are_answered(api: Api, asking: Asking, other: Other) -> 
 
 
 # Reached by a browser's session alone, or by an operator.
-BROWSERS: set[str] = set()
+BROWSERS = {"sites_one"}
 # Served beside the document: its own pages, and what is no API.
 UNDOCUMENTED = {"/openapi.json", "/docs", "/docs/oauth2-redirect"}
 

@@ -9,10 +9,11 @@ from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from core.errors import QueueFull, QuotaExceeded
+from db.tables import Site
 
 RETRY_AFTER_S = 10.0
 # Limits up to this are counted at each submit; larger ones at most every COUNT_FRESH_S, plus what this process added.
@@ -49,27 +50,39 @@ _counts_lock = Lock()
 def require_room(session: Session, *, site_id: UUID, queue_limit: int, site_active_limit: int) -> None:
     """Raises QueueFull where `queue_limit` jobs are active (queued, waiting or running), QuotaExceeded for the Site.
 
+    A Site's own `active_limit` goes before `site_active_limit`, which is the installation's.
     A limit up to COUNT_EXACT is counted now: it is passed at most by submits that commit at the same moment. A larger
     one is counted at most every COUNT_FRESH_S seconds, plus what this process let in since: it may be passed by what
     other processes add in that time, and hold back for as long after jobs ended.
     """
     if _active(session, None, queue_limit) >= queue_limit:
         raise QueueFull(retry_after=RETRY_AFTER_S)
-    if _active(session, site_id, site_active_limit) >= site_active_limit:
-        raise QuotaExceeded(retry_after=RETRY_AFTER_S)
+    own_limit = _limit_of(session, site_id, site_active_limit)
+    if _active(session, site_id, own_limit) >= own_limit:
+        raise QuotaExceeded(
+            f"{own_limit} jobs of this site may be active at once. Wait until some have ended.",
+            retry_after=RETRY_AFTER_S,
+        )
     # Only now: one Site that is refused again and again must not fill the queue of the others.
     _let_in(session, site_id, 1)
 
 
 def room(session: Session, *, site_id: UUID, queue_limit: int, site_active_limit: int, wanted: int) -> int:
     """How many of `wanted` jobs may be made now, by the same limits and with the same exactness; they count as made."""
+    own_limit = _limit_of(session, site_id, site_active_limit)
     free = min(
         queue_limit - _active(session, None, queue_limit),
-        site_active_limit - _active(session, site_id, site_active_limit),
+        own_limit - _active(session, site_id, own_limit),
     )
     granted = max(0, min(wanted, free))
     _let_in(session, site_id, granted)
     return granted
+
+
+def _limit_of(session: Session, site_id: UUID, installation: int) -> int:
+    """The Site's own limit, or the installation's."""
+    own = session.scalars(select(Site.active_limit).where(Site.id == site_id)).one_or_none()
+    return installation if own is None else own
 
 
 def _let_in(session: Session, site_id: UUID, number: int) -> None:
