@@ -34,14 +34,16 @@ from tests.api.test_jobs import key_of
 METHODS = ("get", "put", "post", "patch", "delete", "head", "options", "trace")
 # Open to everyone: health, and what comes before signing in.
 PUBLIC = {"health_index", "health_healthz", "health_readyz", "health_metrics", "session_methods", "session_start"}
-# Ends the session that there is, and forgets the cookie in any case.
+# Ends the session that there is and forgets the cookie in any case; and the provider's way back.
 PUBLIC |= {"session_end", "session_begin_oidc", "session_finish_oidc"}
 # Path parameters that name nothing of a Site.
 NEUTRAL = {"label": "fracture", "kind": "csv", "frames": "1", "path": "7FE00010", "name": "hand"}
 # A sender names the study that it stores into, whether it is there or not: each Site has its own of that UID.
 CHOSEN = {"dicomweb_store_in_study"}
 # The platform's own, which every Site may name.
-SHARED = {"model_id"}
+SHARED = {"model_id", "model", "model_version_id"}
+# What a query may call a thing.
+CALLED = {"replay_of": "job_id"}
 
 
 def _zip() -> bytes:
@@ -59,6 +61,11 @@ def bodies(other: Other) -> dict[str, dict[str, Any]]:
     return {
         "predict_predict": {"files": {"file": ("a.png", b"nothing")}},  # it would wait for a worker
         "jobs_submit": picture,
+        "jobs_bulk": {"json": {"action": "cancel", "ids": [things["job_id"]]}},
+        "feedback_give": {"json": {"verdict": "reject"}},
+        "models_rollback": {"json": {}},
+        "models_retire": {"json": {}},
+        "models_shadow": {"json": {"share": 0.5}},
         "batches_create": {"json": {"files": []}},
         "batches_post_archive": {"content": _zip(), "headers": {"Content-Type": "application/zip"}},
         "batches_post_files": picture,
@@ -105,12 +112,14 @@ class Operation:
 
 def operations(api: Api) -> list[Operation]:
     document = create_app(api.settings).openapi()
-    return [
+    made = [
         Operation(method, path, spec)
         for path, known in document["paths"].items()
         for method, spec in known.items()
         if method in METHODS
     ]
+    # The audit log first: later it has what the stranger itself asked for.
+    return sorted(made, key=lambda one: not one.name.startswith("audit_"))
 
 
 class Asking:
@@ -140,7 +149,8 @@ class Asking:
         asked = {}
         for one in operation.parameters("query"):
             if "uuid" in str(one["schema"]):
-                known = self.other.things.get(one["name"]) or self.other.things.get(f"{one['name']}_id")
+                name = CALLED.get(one["name"], one["name"])
+                known = self.other.things.get(name) or self.other.things.get(f"{name}_id")
                 assert known or one["name"] in SHARED, f"{operation.name}: what of another Site is '{one['name']}'?"
                 asked[one["name"]] = known or str(UUID(int=1))
         return asked
