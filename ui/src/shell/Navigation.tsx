@@ -27,7 +27,7 @@ const WORK = [
 ] as const;
 const ADMINISTRATION = [
   { to: '/admin/overview', name: 'overview', icon: IconActivity, needs: 'admin' },
-  { to: '/admin/workers', name: 'workers', icon: IconCpu, needs: 'admin' },
+  { to: '/admin/workers', name: 'workers', icon: IconCpu, needs: 'operate' },
   { to: '/admin/dead', name: 'dead', icon: IconSkull, needs: 'admin' },
   { to: '/admin/models', name: 'models', icon: IconTopologyStar3, needs: 'read' },
   { to: '/admin/drift', name: 'drift', icon: IconChartLine, needs: 'admin' },
