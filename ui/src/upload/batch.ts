@@ -186,7 +186,11 @@ async function sendFile(row: Row, rows: Row[], batch: string, signal: AbortSigna
     };
     const url = `/v1/batches/${batch}/files/${row.sha256}`;
     const attempt = () => send<OutcomeView>({ method: 'PUT', url, body, signal, onProgress });
-    settleAll(rows, row, await patiently(signal, attempt));
+    const onWait = (why: Problem | null) => {
+      row.problem = why;
+      touch();
+    };
+    settleAll(rows, row, await patiently(signal, attempt, onWait));
   } catch (error) {
     if (error instanceof Aborted || isFatal(error)) throw error;
     const { code, title, detail, retryable, status } = problemIn(error);

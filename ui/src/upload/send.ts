@@ -66,15 +66,24 @@ function problemIn(request: XMLHttpRequest, answer: unknown): Problem {
 const TRIES = 8;
 const LONGEST_WAIT_MS = 20_000;
 
-/** Try again what may go well a little later, for about a minute and a half. Throws Problem or Aborted. */
-export async function patiently<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
+/**
+ * Try again what may go well a little later, for about a minute and a half; `onWait` hears why it waits, and null when
+ * it goes on. Throws Problem or Aborted.
+ */
+export async function patiently<T>(
+  signal: AbortSignal,
+  attempt: () => Promise<T>,
+  onWait: (why: Problem | null) => void = () => {},
+): Promise<T> {
   for (let tried = 1; ; tried += 1) {
     try {
       return await attempt();
     } catch (error) {
       if (!(error instanceof Problem) || !error.retryable || tried >= TRIES) throw error;
       const wait = error.retryAfter === null ? 500 * 2 ** tried : error.retryAfter * 1000;
+      onWait(error);
       await pause(Math.min(wait, LONGEST_WAIT_MS), signal);
+      onWait(null);
     }
   }
 }

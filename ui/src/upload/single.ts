@@ -10,7 +10,7 @@ export async function sendSingle(drop: Drop, row: Row, signal: AbortSignal): Pro
   row.stage = 'sending';
   drop.phase = 'sending';
   touch();
-  const job = await patiently(signal, () => {
+  const attempt = () => {
     row.sent = 0;
     return send<JobView>({
       method: 'POST',
@@ -23,6 +23,10 @@ export async function sendSingle(drop: Drop, row: Row, signal: AbortSignal): Pro
         touch();
       },
     });
+  };
+  const job = await patiently(signal, attempt, (why) => {
+    row.problem = why;
+    touch();
   });
   row.sent = row.source.size;
   row.job = job.id;

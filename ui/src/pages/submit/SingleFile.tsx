@@ -10,6 +10,7 @@ import { DecisionBadge } from '@/components/DecisionBadge';
 import { StateBadge } from '@/components/StateBadge';
 import { nameOf } from '@/i18n/labels';
 import { DropButtons } from '@/pages/submit/DropButtons';
+import { JobButtons } from '@/pages/submit/JobButtons';
 import { inWords, Problem } from '@/problem';
 import type { Drop, Row } from '@/upload/model';
 
@@ -47,18 +48,26 @@ export function SingleFile({ drop }: { drop: Drop }) {
           {job?.result && <Headline result={job.result} />}
           {row.stage !== 'rejected' && !job?.result && <Text size="sm">{wordsFor(row, job)}</Text>}
         </Group>
-        {row.job !== null && (
-          <Button
-            variant={job?.state === 'succeeded' ? 'filled' : 'default'}
-            rightSection={<IconArrowRight size={16} aria-hidden />}
-            renderRoot={(props) => <Link {...props} to="/jobs/$jobId" params={{ jobId: row.job ?? '' }} />}
-          >
-            {job?.state === 'succeeded' ? t('see_result') : t('see_job')}
-          </Button>
-        )}
+        <Group gap="xs">
+          {job && <JobButtons row={row} job={job} />}
+          {row.job !== null && (
+            <Button
+              variant={job?.state === 'succeeded' ? 'filled' : 'default'}
+              rightSection={<IconArrowRight size={16} aria-hidden />}
+              renderRoot={(props) => <Link {...props} to="/jobs/$jobId" params={{ jobId: row.job ?? '' }} />}
+            >
+              {job?.state === 'succeeded' ? t('see_result') : t('see_job')}
+            </Button>
+          )}
+        </Group>
       </Group>
       {why !== null && (
-        <Alert color="red" title={t(row.stage === 'rejected' ? 'rejected_title' : 'failed_title')}>
+        <Alert
+          color="red"
+          title={t(
+            row.stage === 'sending' ? 'waiting_title' : row.stage === 'rejected' ? 'rejected_title' : 'failed_title',
+          )}
+        >
           {inWords(why)}
         </Alert>
       )}

@@ -21,18 +21,19 @@ const UNSUCCESSFUL: ReadonlySet<string> = new Set(['failed', 'dead', 'cancelled'
 
 export function tallyOf(drop: Drop, states: ItemStates): Tally {
   const stages: Partial<Record<Stage, number>> = {};
-  let [bytes, sent, judged, unsuccessful] = [0, 0, 0, 0];
+  let [bytes, sent, judged, unsuccessful, taken] = [0, 0, 0, 0, 0];
   for (const row of drop.rows) {
     stages[row.stage] = (stages[row.stage] ?? 0) + 1;
     bytes += row.source.size + 1;
     sent += row.stage === 'rejected' ? row.source.size + 1 : row.sent + Number(row.sent === row.source.size);
     const state = states.of(row)?.job_state;
+    // A file that was cancelled here may have arrived all the same.
+    if (state || row.stage === 'accepted' || row.stage === 'duplicate') taken += 1;
     if (state === 'succeeded') judged += 1;
     else if (state && UNSUCCESSFUL.has(state)) unsuccessful += 1;
   }
   const count = (stage: Stage) => stages[stage] ?? 0;
   const files = drop.rows.length;
-  const taken = count('accepted') + count('duplicate');
   return {
     files,
     decided: taken + count('rejected'),
