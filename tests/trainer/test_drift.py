@@ -11,13 +11,17 @@ import pytest
 from numpy.typing import NDArray
 
 from core.drift import DriftState, Quantity, read, reference_of
+from core.vocabulary import EngineName
 from networks.bundle import Bundle
+from networks.engines import make_engine
 from networks.input_statistics import input_statistics
 from networks.manifest import Drift
 from tests.data import shared
 from trainer.datasets import of_split
 from trainer.datasets import read as read_set
-from trainer.drift import histogram
+from trainer.drift import fit_drift, histogram
+from trainer.recipe import Recipe
+from trainer.sources import read_records
 
 ROOT = Path(__file__).parents[2]
 Pixels = NDArray[np.uint8]
@@ -129,3 +133,31 @@ def test_the_shipped_reference_is_that_of_the_validation_split(shipped: Bundle) 
     assert list(drift.shares["region"].values()) == said.tolist()
     clean = shipped.manifest.metrics["sanity"]["val"]["clean"]
     assert drift.shares["sanity"]["flagged"] == round(clean["flagged"] * drift.n)
+
+
+def reference_of_split(shipped: Bundle, at_most: int) -> Drift | None:
+    recipe = Recipe.model_validate(shipped.manifest.training["recipe"])
+    records, _ = read_records(recipe, shared("fracatlas512").parent)
+    engine = make_engine(EngineName.ONNXRUNTIME, shipped, threads=2)
+    return fit_drift(shipped, engine, of_split(records, "val")[:at_most])
+
+
+def test_a_reference_is_made_of_at_least_fifty_images(shipped: Bundle) -> None:
+    assert reference_of_split(shipped, 49) is None
+    found = reference_of_split(shipped, 50)
+    assert found is not None
+    assert shipped.manifest.drift is not None
+    assert (found.n, set(found.numbers)) == (50, set(shipped.manifest.drift.numbers))
+    assert {name: sum(counts.values()) for name, counts in found.shares.items()} == {"region": 50, "sanity": 50}
+
+
+@pytest.mark.slow
+def test_the_shipped_reference_is_made_again(shipped: Bundle) -> None:
+    """From the data and the recipe in the manifest: the counts move by rounding alone."""
+    found, drift = reference_of_split(shipped, 10_000), shipped.manifest.drift
+    assert found is not None
+    assert drift is not None
+    assert found.shares == drift.shares
+    for name, histogram_ in drift.numbers.items():
+        assert found.numbers[name].edges == pytest.approx(histogram_.edges, abs=1e-3)
+        assert found.numbers[name].counts == pytest.approx(histogram_.counts, abs=2)

@@ -14,8 +14,10 @@ export function Card({ model }: { model: ModelDetailView }) {
   const label = useLabel();
   return (
     <Stack gap="lg" maw={820}>
-      <Alert color="orange" icon={<IconAlertTriangle aria-hidden />} title={t('disclaimer')} lang="en">
-        {card.disclaimer}
+      <Alert color="gray" icon={<IconAlertTriangle aria-hidden />} title={t('disclaimer')}>
+        <Text size="sm" lang="en">
+          {card.disclaimer}
+        </Text>
       </Alert>
       {card.leaks !== null && card.leaks.length > 0 && (
         <Alert color="red" icon={<IconAlertTriangle aria-hidden />} title={t('leaks')}>

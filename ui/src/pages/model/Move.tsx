@@ -27,7 +27,11 @@ export function Move<Options, Failure>(props: MoveProps<Options, Failure>) {
     ...mutation,
     onSuccess: (row) => {
       invalidateTopics(queries, ['models']);
-      notifications.show({ color: 'teal', message: t(`done.${verb}`, { name: `${row.name} ${row.version}` }) });
+      notifications.show({
+        color: 'teal',
+        message: t(`done.${verb}`, { name: `${row.name} ${row.version}` }),
+        closeButtonProps: { 'aria-label': t('move.close') },
+      });
       onClose();
     },
   });
@@ -36,7 +40,13 @@ export function Move<Options, Failure>(props: MoveProps<Options, Failure>) {
     onClose();
   };
   return (
-    <Modal opened={opened} onClose={close} title={t(`ask.${verb}`, { name })} centered>
+    <Modal
+      opened={opened}
+      onClose={close}
+      title={t(`ask.${verb}`, { name })}
+      closeButtonProps={{ 'aria-label': t('move.keep') }}
+      centered
+    >
       <Stack>
         {children}
         {error && <ProblemNotice error={error} />}
