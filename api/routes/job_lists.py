@@ -31,7 +31,7 @@ from api.schemas import JobPage
 from api.views import ERRORS, as_json, job_view
 from core.errors import LucencyError
 from core.settings import Settings
-from core.vocabulary import AuditAction, Scope
+from core.vocabulary import AuditAction, JobState, Scope
 from db.repositories import audit, jobs
 from db.repositories.jobs import Bulk, Cause, Filter
 from db.repositories.sites import Principal
@@ -176,7 +176,8 @@ def _cause(found: Cause) -> CauseView:
     return CauseView(
         code=found.code,
         title=None if error is None else error.title,
-        retryable=error is None or error.retryable,
+        # A new job has a deadline of its own.
+        retryable=error is None or error.retryable or found.state is JobState.EXPIRED,
         state=found.state,
         jobs=found.jobs,
         oldest=found.oldest,

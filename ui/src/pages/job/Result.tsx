@@ -108,6 +108,7 @@ function Seen({ result }: { result: ResultView }) {
         {t('by')}{' '}
         <Anchor
           inherit
+          underline="always"
           renderRoot={(rest) => <Link {...rest} to="/admin/models/$modelId" params={{ modelId: model.id }} />}
         >
           {model.name} {model.version}
