@@ -4,5 +4,10 @@ import { defineConfig } from '@hey-api/openapi-ts';
 export default defineConfig({
   input: '../openapi.json',
   output: { path: 'src/client', clean: true },
-  plugins: ['@hey-api/client-fetch', '@hey-api/typescript', '@hey-api/sdk', '@tanstack/react-query'],
+  plugins: [
+    '@hey-api/client-fetch',
+    '@hey-api/typescript', // The cookie signs in; what each operation would take besides it is of no use here, and long.
+    { name: '@hey-api/sdk', auth: false },
+    '@tanstack/react-query',
+  ],
 });

@@ -1,7 +1,8 @@
 """The worker's application with an engine that obeys marked images: for `celery -A tests.worker.marked_app`.
 
-An image of one single grey value is a mark. POISON kills the process, as a fault in native code would; HOLD says in a
-file that it is inside `run` and stays there while the file `hold` exists. Everything else runs as in production.
+An image of one single grey value is a mark. POISON kills the process, as a fault in native code would, unless
+the file `cured` exists; HOLD says in a file that it is inside `run` and stays there while the file `hold` exists.
+Everything else runs as in production.
 """
 
 from __future__ import annotations
@@ -41,6 +42,14 @@ class Marks:
     def let_go(self) -> None:
         (self.folder / "hold").unlink(missing_ok=True)
 
+    def cure(self) -> None:
+        """From now on an image marked POISON is an image."""
+        (self.folder / "cured").touch()
+
+    @property
+    def cured(self) -> bool:
+        return (self.folder / "cured").exists()
+
     @property
     def holding(self) -> bool:
         return (self.folder / "hold").exists()
@@ -63,7 +72,7 @@ class MarkedEngine:
 
     def run(self, batch: np.ndarray) -> EngineOutput:
         for row in batch:
-            if has_mark(row, POISON):
+            if has_mark(row, POISON) and not self._marks.cured:
                 os.kill(os.getpid(), signal.SIGKILL)
             if has_mark(row, HOLD) and self._marks.holding:
                 (self._marks.folder / str(os.getpid())).touch()

@@ -1,4 +1,5 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
+import type { Need } from '@/auth/allowed';
 import { sessionQuery } from '@/auth/session';
 import { loginSearch } from '@/pages/login/search';
 import { queryClient } from '@/queries';
@@ -39,6 +40,7 @@ const home = createRoute({
 const submit = createRoute({
   getParentRoute: () => inside,
   path: '/submit',
+  staticData: { plain: true },
   component: lazyRouteComponent(() => import('@/pages/submit/SubmitPage'), 'SubmitPage'),
 });
 const jobs = createRoute({
@@ -89,17 +91,20 @@ const account = createRoute({
 const overview = createRoute({
   getParentRoute: () => inside,
   path: '/admin/overview',
+  staticData: { needs: 'admin' },
   validateSearch: anySearch,
   component: lazyRouteComponent(() => import('@/pages/overview/OverviewPage'), 'OverviewPage'),
 });
 const workers = createRoute({
   getParentRoute: () => inside,
   path: '/admin/workers',
+  staticData: { needs: 'admin' },
   component: lazyRouteComponent(() => import('@/pages/workers/WorkersPage'), 'WorkersPage'),
 });
 const dead = createRoute({
   getParentRoute: () => inside,
   path: '/admin/dead',
+  staticData: { needs: 'admin' },
   validateSearch: anySearch,
   component: lazyRouteComponent(() => import('@/pages/dead/DeadPage'), 'DeadPage'),
 });
@@ -117,33 +122,39 @@ const model = createRoute({
 const drift = createRoute({
   getParentRoute: () => inside,
   path: '/admin/drift',
+  staticData: { needs: 'admin' },
   validateSearch: anySearch,
   component: lazyRouteComponent(() => import('@/pages/drift/DriftPage'), 'DriftPage'),
 });
 const sites = createRoute({
   getParentRoute: () => inside,
   path: '/admin/sites',
+  staticData: { needs: 'admin' },
   component: lazyRouteComponent(() => import('@/pages/sites/SitesPage'), 'SitesPage'),
 });
 const users = createRoute({
   getParentRoute: () => inside,
   path: '/admin/users',
+  staticData: { needs: 'admin' },
   component: lazyRouteComponent(() => import('@/pages/users/UsersPage'), 'UsersPage'),
 });
 const keys = createRoute({
   getParentRoute: () => inside,
   path: '/admin/keys',
+  staticData: { needs: 'admin' },
   component: lazyRouteComponent(() => import('@/pages/keys/KeysPage'), 'KeysPage'),
 });
 const deliveries = createRoute({
   getParentRoute: () => inside,
   path: '/admin/deliveries',
+  staticData: { needs: 'admin' },
   validateSearch: anySearch,
   component: lazyRouteComponent(() => import('@/pages/deliveries/DeliveriesPage'), 'DeliveriesPage'),
 });
 const audit = createRoute({
   getParentRoute: () => inside,
   path: '/admin/audit',
+  staticData: { needs: 'admin' },
   validateSearch: anySearch,
   component: lazyRouteComponent(() => import('@/pages/audit/AuditPage'), 'AuditPage'),
 });
@@ -162,5 +173,11 @@ export const router = createRouter({
 declare module '@tanstack/react-router' {
   interface Register {
     router: typeof router;
+  }
+  interface StaticDataRouteOption {
+    /** What a user must be allowed for the page to be shown; its data the API refuses anyway. */
+    needs?: Need;
+    /** It asks nothing and notifies of nothing, so that the first page need not carry what does. */
+    plain?: boolean;
   }
 }

@@ -18,7 +18,7 @@ const COLORS: Record<JobState, string> = {
 export function StateBadge({ state }: { state: JobState }) {
   const { t } = useTranslation('words');
   return (
-    <Badge color={COLORS[state]} variant="light" tt="none">
+    <Badge color={COLORS[state]} variant="light" tt="none" data-state={state}>
       {t(`state.${state}`)}
     </Badge>
   );

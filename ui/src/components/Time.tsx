@@ -1,4 +1,4 @@
-import { Text, Tooltip } from '@mantine/core';
+import { Text } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
 interface TimeProps {
@@ -18,10 +18,8 @@ export function Time({ at, exact = false }: TimeProps) {
   }).format(moment);
   const long = new Intl.DateTimeFormat(i18n.language, { dateStyle: 'full', timeStyle: 'long' }).format(moment);
   return (
-    <Tooltip label={long}>
-      <Text component="time" dateTime={at} inherit span>
-        {short}
-      </Text>
-    </Tooltip>
+    <Text component="time" dateTime={at} title={long} inherit span>
+      {short}
+    </Text>
   );
 }

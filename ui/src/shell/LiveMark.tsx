@@ -1,4 +1,4 @@
-import { Badge, Tooltip } from '@mantine/core';
+import { Badge } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 import { useLiveState } from '@/live/LiveProvider';
 
@@ -8,11 +8,17 @@ const COLORS = { live: 'teal', polling: 'yellow', stale: 'red' } as const;
 export function LiveMark() {
   const { t } = useTranslation();
   const state = useLiveState();
+  // A title, for Mantine's tooltip would bring its positioning into every first page.
   return (
-    <Tooltip label={t(`live.${state}_hint`)}>
-      <Badge color={COLORS[state]} variant="dot" tt="none" role="status" data-live={state}>
-        {t(`live.${state}`)}
-      </Badge>
-    </Tooltip>
+    <Badge
+      color={COLORS[state]}
+      variant="dot"
+      tt="none"
+      role="status"
+      data-live={state}
+      title={t(`live.${state}_hint`)}
+    >
+      {t(`live.${state}`)}
+    </Badge>
   );
 }

@@ -52,7 +52,7 @@ export function Navigation() {
   );
   const administration = ADMINISTRATION.filter(({ needs }) => allowed(needs));
   return (
-    <nav aria-label={t('nav.menu')}>
+    <>
       {WORK.filter(({ needs }) => allowed(needs)).map(link)}
       {administration.length > 0 && (
         <>
@@ -63,6 +63,6 @@ export function Navigation() {
           {administration.map(link)}
         </>
       )}
-    </nav>
+    </>
   );
 }

@@ -1,14 +1,19 @@
-import { AppShell, Burger, Group, ScrollArea, Text } from '@mantine/core';
+import { AppShell, Burger, Group, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { Outlet, useRouterState } from '@tanstack/react-router';
-import { useEffect } from 'react';
+import { Outlet, useMatches, useRouterState } from '@tanstack/react-router';
+import { lazy, Suspense, useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useAllowed } from '@/auth/allowed';
 import { useSessionGuard } from '@/auth/guard';
 import { LiveMark } from '@/shell/LiveMark';
 import { Navigation } from '@/shell/Navigation';
 import { SiteSwitch } from '@/shell/SiteSwitch';
 import { StaleNotice } from '@/shell/StaleNotice';
+import { Forbidden, Pending } from '@/shell/states';
 import { UserMenu } from '@/shell/UserMenu';
+
+// A page is shown when its questions can be: whoever presses a button right away shall be asked.
+const Overlays = lazy(() => import('@/shell/Overlays').then(({ Overlays }) => ({ default: Overlays })));
 
 /** What surrounds every page: where one can go, who and where one is, and what this is not. */
 export function Shell() {
@@ -18,6 +23,8 @@ export function Shell() {
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new page closes the menu of a phone
   useEffect(close, [path]);
   useSessionGuard();
+  const allowed = useAllowed();
+  const { needs, plain } = useMatches({ select: (matches) => matches.at(-1)?.staticData ?? {} });
   return (
     <AppShell
       header={{ height: 56 }}
@@ -44,14 +51,17 @@ export function Shell() {
           </Group>
         </Group>
       </AppShell.Header>
-      <AppShell.Navbar p="xs">
-        <AppShell.Section grow component={ScrollArea}>
+      <AppShell.Navbar p="xs" aria-label={t('nav.menu')}>
+        <AppShell.Section grow className="scrolled">
           <Navigation />
         </AppShell.Section>
       </AppShell.Navbar>
       <AppShell.Main id="content" tabIndex={-1}>
         <StaleNotice />
-        <Outlet />
+        <Suspense fallback={<Pending />}>
+          {!plain && <Overlays />}
+          {needs === undefined || allowed(needs) ? <Outlet /> : <Forbidden />}
+        </Suspense>
       </AppShell.Main>
       <AppShell.Footer>
         <Group h="100%" px="md" justify="center">

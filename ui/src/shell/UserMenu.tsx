@@ -1,77 +1,33 @@
-import { ActionIcon, Menu, useMantineColorScheme } from '@mantine/core';
-import { IconDeviceDesktop, IconLanguage, IconLogout, IconMoon, IconSun, IconUser } from '@tabler/icons-react';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { Link, useNavigate } from '@tanstack/react-router';
+import { ActionIcon } from '@mantine/core';
+import { IconUser } from '@tabler/icons-react';
+import { lazy, Suspense, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { sessionQuery } from '@/auth/session';
-import { sessionEnd } from '@/client';
-import { chooseLanguage, LANGUAGES, type Language } from '@/i18n';
 
-const SCHEMES = [
-  ['light', IconSun],
-  ['dark', IconMoon],
-  ['auto', IconDeviceDesktop],
-] as const;
+// A menu and its positioning are a tenth of all script of a first page: they come when somebody reaches for them.
+const load = () => import('@/shell/UserChoices').then(({ UserChoices }) => ({ default: UserChoices }));
+const UserChoices = lazy(load);
 
 /** Who is signed in, how the page looks and speaks, and the way out. */
 export function UserMenu() {
-  const { t, i18n } = useTranslation();
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
-  const queries = useQueryClient();
-  const navigate = useNavigate();
-  const { data: session } = useQuery(sessionQuery);
-  const leave = useMutation({
-    mutationFn: () => sessionEnd({ throwOnError: true }),
-    onSettled: () => {
-      queries.clear();
-      queries.setQueryData(sessionQuery.queryKey, null);
-      void navigate({ to: '/login' });
-    },
-  });
+  const { t } = useTranslation();
+  const [wanted, setWanted] = useState(false);
+  const button = (
+    <ActionIcon
+      variant="default"
+      size="lg"
+      aria-label={t('nav.account')}
+      aria-haspopup="menu"
+      onPointerEnter={() => void load()}
+      onFocus={() => void load()}
+      onClick={wanted ? undefined : () => setWanted(true)}
+    >
+      <IconUser size={18} aria-hidden />
+    </ActionIcon>
+  );
+  if (!wanted) return button;
   return (
-    <Menu position="bottom-end" width={240}>
-      <Menu.Target>
-        <ActionIcon variant="default" size="lg" aria-label={t('nav.account')}>
-          <IconUser size={18} aria-hidden />
-        </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Label>{session?.user.email}</Menu.Label>
-        <Menu.Item component={Link} to="/account" leftSection={<IconUser size={16} aria-hidden />}>
-          {t('nav.account')}
-        </Menu.Item>
-        <Menu.Divider />
-        <Menu.Label>{t('scheme.label')}</Menu.Label>
-        {SCHEMES.map(([scheme, Icon]) => (
-          <Menu.Item
-            key={scheme}
-            leftSection={<Icon size={16} aria-hidden />}
-            onClick={() => setColorScheme(scheme)}
-            aria-current={colorScheme === scheme}
-            fw={colorScheme === scheme ? 700 : 400}
-          >
-            {t(`scheme.${scheme}`)}
-          </Menu.Item>
-        ))}
-        <Menu.Divider />
-        <Menu.Label>{t('language')}</Menu.Label>
-        {(Object.keys(LANGUAGES) as Language[]).map((language) => (
-          <Menu.Item
-            key={language}
-            lang={language}
-            leftSection={<IconLanguage size={16} aria-hidden />}
-            onClick={() => void chooseLanguage(language)}
-            aria-current={i18n.language === language}
-            fw={i18n.language === language ? 700 : 400}
-          >
-            {LANGUAGES[language]}
-          </Menu.Item>
-        ))}
-        <Menu.Divider />
-        <Menu.Item leftSection={<IconLogout size={16} aria-hidden />} onClick={() => leave.mutate()}>
-          {t('sign_out')}
-        </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+    <Suspense fallback={button}>
+      <UserChoices target={button} />
+    </Suspense>
   );
 }

@@ -1,6 +1,7 @@
 import { Button, Center, Loader, Stack, Text, Title } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
+import { Page } from '@/components/Page';
 import { ProblemNotice } from '@/components/ProblemNotice';
 
 /** While a page's code or its first data is on its way. */
@@ -32,5 +33,15 @@ export function NotFound() {
         {t('home')}
       </Button>
     </Stack>
+  );
+}
+
+/** A page that the user's role does not open. */
+export function Forbidden() {
+  const { t } = useTranslation();
+  return (
+    <Page title={t('forbidden')}>
+      <Text>{t('forbidden_detail')}</Text>
+    </Page>
   );
 }

@@ -1,17 +1,15 @@
-import { Button, Collapse, Fieldset, MultiSelect, SegmentedControl, Stack, Switch, Text } from '@mantine/core';
+import { Button, Collapse, Skeleton } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconAdjustments } from '@tabler/icons-react';
-import { useQuery } from '@tanstack/react-query';
-import { useId } from 'react';
+import { lazy, Suspense, useId } from 'react';
 import { useTranslation } from 'react-i18next';
-import { modelsListingOptions } from '@/client/@tanstack/react-query.gen';
-import { nameOf } from '@/i18n/labels';
 import type { Wishes } from '@/upload/model';
 
 export const AS_USUAL: Wishes = { priority: 0, explain: null, stability: false };
-const PRIORITIES = { later: -5, normal: 0, urgent: 5 } as const;
+// Its fields are large, and hardly anybody opens it.
+const Wanted = lazy(() => import('@/pages/submit/Wanted').then(({ Wanted }) => ({ default: Wanted })));
 
-interface OptionsProps {
+export interface OptionsProps {
   wishes: Wishes;
   onChange: (wishes: Wishes) => void;
 }
@@ -34,50 +32,12 @@ export function Options({ wishes, onChange }: OptionsProps) {
         {t('options.title')}
       </Button>
       <Collapse expanded={opened} id={id}>
-        {opened && <Wanted wishes={wishes} onChange={onChange} />}
+        {opened && (
+          <Suspense fallback={<Skeleton mt="xs" height={280} />}>
+            <Wanted wishes={wishes} onChange={onChange} />
+          </Suspense>
+        )}
       </Collapse>
     </div>
-  );
-}
-
-function Wanted({ wishes, onChange }: OptionsProps) {
-  const { t, i18n } = useTranslation('submit');
-  const { data: models } = useQuery(modelsListingOptions());
-  const explainable = models?.items.find(({ state }) => state === 'active')?.explainable ?? [];
-  const label = useId();
-  return (
-    <Fieldset mt="xs" legend={t('options.legend')}>
-      <Stack gap="md" maw={520}>
-        <div>
-          <Text size="sm" fw={500} id={label}>
-            {t('options.priority')}
-          </Text>
-          <SegmentedControl
-            aria-labelledby={label}
-            value={String(wishes.priority)}
-            onChange={(value) => onChange({ ...wishes, priority: Number(value) })}
-            data={(Object.keys(PRIORITIES) as (keyof typeof PRIORITIES)[]).map((name) => ({
-              value: String(PRIORITIES[name]),
-              label: t(`options.priorities.${name}`),
-            }))}
-          />
-        </div>
-        <MultiSelect
-          label={t('options.explain')}
-          description={t('options.explain_hint')}
-          placeholder={wishes.explain === null ? t('options.explain_usual') : undefined}
-          data={explainable.map((name) => ({ value: name, label: nameOf(name, i18n) }))}
-          value={wishes.explain ?? []}
-          onChange={(explain) => onChange({ ...wishes, explain: explain.length > 0 ? explain : null })}
-          clearable
-        />
-        <Switch
-          label={t('options.stability')}
-          description={t('options.stability_hint')}
-          checked={wishes.stability}
-          onChange={(event) => onChange({ ...wishes, stability: event.currentTarget.checked })}
-        />
-      </Stack>
-    </Fieldset>
   );
 }
