@@ -30,7 +30,7 @@ class EndedView(Schema):
 class PhaseView(Schema):
     """How long a phase of a job takes, in milliseconds, over the latest results."""
 
-    name: str = Field(description="`queued`, `fetch`, `decode`, …; `total` is from the claim to the end.")
+    name: str = Field(description="`queued`, `fetch`, `decode`, …; `total` is from the submission to the end.")
     p50_ms: float
     p95_ms: float
 

@@ -144,7 +144,7 @@ def finished_within(session: Session, *, site_id: UUID | None, seconds: float) -
 
 
 def phases(session: Session, *, site_id: UUID | None) -> list[Phase]:
-    """Of the LATEST results: how long they waited (`queued`), each of their steps, and `total` from claim to end."""
+    """Of the LATEST results: how long they waited (`queued`), each of their steps, and `total` of all."""
     rows = _rows(session, _PHASES, site_id, latest=LATEST)
     return [Phase(row.name, row.p50_ms, row.p95_ms, row.count) for row in rows]
 
