@@ -7,7 +7,6 @@ import type { JobView } from '@/client';
 import { jobsPollOptions } from '@/client/@tanstack/react-query.gen';
 import { Page } from '@/components/Page';
 import { ProblemNotice } from '@/components/ProblemNotice';
-import { StateBadge } from '@/components/StateBadge';
 import { Deliveries } from '@/pages/job/Deliveries';
 import { Downloads } from '@/pages/job/Downloads';
 import { Facts } from '@/pages/job/Facts';
@@ -43,11 +42,11 @@ export function JobPage() {
 
 /** The state in words, and what follows from it. */
 function Situation({ job }: { job: JobView }) {
-  const { t } = useTranslation('job');
+  const { t } = useTranslation(['job', 'words']);
   if (job.problem) {
     const { status, code, title, detail } = job.problem;
     return (
-      <Alert color="red" variant="light" title={<StateBadge state={job.state} />} role="status">
+      <Alert color="red" variant="light" title={t(`words:state.${job.state}`)} role="status">
         {inWords(new Problem(status, code, title, detail))} <code>{code}</code>
       </Alert>
     );
@@ -60,7 +59,7 @@ function Situation({ job }: { job: JobView }) {
       variant="light"
       role="status"
       icon={held ? <IconLock aria-hidden /> : <IconHourglass aria-hidden />}
-      title={<StateBadge state={job.state} />}
+      title={t(`words:state.${job.state}`)}
     >
       {t(`situation.${job.state}`, { attempt: job.attempt, of: job.max_attempts })}
     </Alert>
