@@ -75,6 +75,15 @@ def test_every_build_target_and_copied_path_exists(compose: dict[str, Any]) -> N
             assert (ROOT / source).exists(), source
 
 
+def test_the_api_image_has_the_web_application_and_nothing_of_this_machines() -> None:
+    text = DOCKERFILE.read_text()
+    (stage,) = re.findall(r"^FROM base AS api\n(.*?)^FROM ", text, flags=re.MULTILINE | re.DOTALL)
+    assert "COPY --from=ui /src/ui/dist /opt/lucency-ui" in stage
+    assert "ENV LUCENCY_UI_FOLDER=/opt/lucency-ui" in stage
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {".git", ".venv", "ui/node_modules", "ui/dist", "ui/src/client"} <= set(ignored)
+
+
 def test_only_the_ways_in_publish_a_port_and_ours_run_hardened(compose: dict[str, Any]) -> None:
     assert [name for name, service in compose["services"].items() if "ports" in service] == ["api", "gateway"]
     assert compose["networks"]["back"] == {"internal": True}
