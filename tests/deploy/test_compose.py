@@ -80,8 +80,15 @@ def test_the_api_image_has_the_web_application_and_nothing_of_this_machines() ->
     (stage,) = re.findall(r"^FROM base AS api\n(.*?)^FROM ", text, flags=re.MULTILINE | re.DOTALL)
     assert "COPY --from=ui /src/ui/dist /opt/lucency-ui" in stage
     assert "ENV LUCENCY_UI_FOLDER=/opt/lucency-ui" in stage
-    ignored = (ROOT / ".dockerignore").read_text().splitlines()
-    assert {".git", ".venv", "ui/node_modules", "ui/dist", "ui/src/client"} <= set(ignored)
+    rules = (ROOT / ".dockerignore").read_text().splitlines()
+    assert rules[0] == "*"
+    assert rules.index("!ui") < min(rules.index(made) for made in ("ui/node_modules", "ui/dist", "ui/src/client"))
+    copied = {
+        source.split("/")[0]
+        for line in re.findall(r"^COPY (?!--from)(.+)$", text, flags=re.MULTILINE)
+        for source in line.split()[:-1]
+    }
+    assert {f"!{source}" for source in copied} <= set(rules)
 
 
 def test_only_the_ways_in_publish_a_port_and_ours_run_hardened(compose: dict[str, Any]) -> None:
