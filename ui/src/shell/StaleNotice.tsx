@@ -1,5 +1,6 @@
 import { Alert } from '@mantine/core';
 import { IconPlugConnectedX } from '@tabler/icons-react';
+import { useRouter } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Time } from '@/components/Time';
@@ -10,9 +11,13 @@ export function StaleNotice() {
   const { t } = useTranslation();
   const state = useLiveState();
   const [since, setSince] = useState<string | null>(null);
+  const router = useRouter();
   useEffect(() => {
     setSince(state === 'stale' ? new Date().toISOString() : null);
-  }, [state]);
+    // A page that could not even be loaded meanwhile is loaded now.
+    const failed = router.state.matches.some(({ status }) => status === 'error');
+    if (state !== 'stale' && failed) void router.invalidate();
+  }, [state, router]);
   return (
     <div role="status">
       {since !== null && (
