@@ -136,6 +136,7 @@ const users = createRoute({
   getParentRoute: () => inside,
   path: '/admin/users',
   staticData: { needs: 'admin' },
+  validateSearch: anySearch,
   component: lazyRouteComponent(() => import('@/pages/users/UsersPage'), 'UsersPage'),
 });
 const keys = createRoute({

@@ -1,0 +1,44 @@
+import { Code, Table, Text, UnstyledButton } from '@mantine/core';
+import { useTranslation } from 'react-i18next';
+import type { AuditView } from '@/client';
+import { whole } from '@/components/numbers';
+import { Time } from '@/components/Time';
+
+interface AuditRowProps {
+  item: AuditView;
+  onChoose: (chosen: { actor?: string; subject?: string }) => void;
+}
+
+/** One record; its actor and its subject are ways to their other records. */
+export function AuditRow({ item, onChoose }: AuditRowProps) {
+  const { t, i18n } = useTranslation('audit');
+  const detail = Object.keys(item.detail).length > 0 ? JSON.stringify(item.detail) : '';
+  return (
+    <Table.Tr>
+      <Table.Td>{whole(item.number, i18n.language)}</Table.Td>
+      <Table.Td>
+        <Text size="sm" component="span" display="block" miw={130}>
+          <Time at={item.at} />
+        </Text>
+      </Table.Td>
+      <Table.Td>
+        <UnstyledButton mih={24} onClick={() => onChoose({ actor: item.actor })} title={t('only_actor')}>
+          <Text size="sm" td="underline">
+            {item.actor_name ?? item.actor}
+          </Text>
+        </UnstyledButton>
+      </Table.Td>
+      <Table.Td>
+        <Text size="sm">{t(`actions.${item.action}`)}</Text>
+      </Table.Td>
+      <Table.Td maw={220}>
+        <UnstyledButton mih={24} onClick={() => onChoose({ subject: item.subject })} title={t('only_subject')}>
+          <Text size="xs" td="underline" ff="monospace">
+            {item.subject}
+          </Text>
+        </UnstyledButton>
+      </Table.Td>
+      <Table.Td maw={320}>{detail && <Code>{detail}</Code>}</Table.Td>
+    </Table.Tr>
+  );
+}
