@@ -25,6 +25,10 @@ export function presetsOf(display: DisplayView, radiograph: Radiograph): Preset[
     // A window that holds nothing of the picture shows a flat one.
     .filter(({ lower, upper }) => upper > minimum && lower < maximum)
     .map(({ name, lower, upper }) => ({ name, lower, upper }));
+  // Eight bits of a PNG or JPEG are grey levels already; so the network takes them.
+  if (display.media_kind !== 'dicom' && radiograph.values instanceof Uint8Array) {
+    own.push({ name: 'stored', lower: 0, upper: 255 });
+  }
   return [
     ...own,
     { name: 'auto', lower: low, upper: Math.max(high, low + 1) },
