@@ -31,7 +31,7 @@ TOGETHER_S = 0.03
 # A Site's tabs get a message at once, up to BURST of them, then one each EVERY_S: one job's whole life is seen live,
 # and a thousand jobs cost no more than one.
 BURST = 3.0
-EVERY_S = 1.0
+EVERY_S = 1.3
 # More jobs than this in one message are said to be "jobs".
 JOBS_NAMED = 64
 TOPICS_KEPT = 256

@@ -19,7 +19,7 @@ from api.overview_schemas import EndedView, OverviewView, PhaseView, QuarterView
 from api.schemas import CheckView
 from core.vocabulary import JobState
 from db.repositories import figures
-from db.repositories.figures import Tally, Waiting
+from db.repositories.figures import Phase, Tally, Waiting
 from db.session import Database, Session
 
 # An answer is as good as new for so long, if nothing has changed since; after a change the next calculation comes this
@@ -29,6 +29,7 @@ PAUSE_S = 0.4
 RESTS = 10
 PAUSE_MOST_S = 2.0
 FORGOTTEN_S = 900.0
+PHASES_S = 5.0
 
 QUARTER = 15
 QUARTERS = 96
@@ -43,10 +44,12 @@ Count = Counter[JobState | None]
 
 @dataclass
 class History:
-    """Counts by minute of the last day; `closed` is the first minute that must be counted again."""
+    """Counts by minute of the last day; `closed` is the first minute that must be counted again. And the phases."""
 
     minutes: defaultdict[int, Count] = field(default_factory=lambda: defaultdict(Counter))
     closed: int = 0
+    phases: list[Phase] = field(default_factory=list)
+    phases_at: float = float("-inf")
 
     def since(self, now: int) -> int:
         """The minute from which on to count."""
@@ -148,7 +151,7 @@ def _view(
 ) -> OverviewView:
     now = int(moment.timestamp() // 60)
     waiting = figures.waiting(session, site_id=site_id)
-    phases = figures.phases(session, site_id=site_id)
+    phases = _phases(session, site_id, history)
     jobs = {state: sum(found.count for found in waiting if found.state is state) for state in _ACTIVE}
     return OverviewView(
         at=moment,
@@ -164,6 +167,14 @@ def _view(
         checks=checks,
         history=history.quarters(now),
     )
+
+
+def _phases(session: Session, site_id: UUID | None, history: History) -> list[Phase]:
+    """Percentiles of hundreds of results: they are the same a moment later."""
+    if time.monotonic() - history.phases_at > PHASES_S:
+        history.phases = figures.phases(session, site_id=site_id)
+        history.phases_at = time.monotonic() if history.phases else float("-inf")
+    return history.phases
 
 
 _ACTIVE = (JobState.HELD, JobState.QUEUED, JobState.RUNNING, JobState.RETRY_WAIT)

@@ -119,7 +119,7 @@ def test_what_an_event_told_is_in_the_answer(
 def test_many_who_ask_cost_one_calculation(client: httpx2.Client, database: Database, api: Api) -> None:
     overview(client)
     time.sleep(1.2)
-    with counted(database, "percentile_cont") as calculated:
+    with counted(database, "AS drained") as calculated:
         asking = [threading.Thread(target=overview, args=(client,)) for _ in range(12)]
         for thread in asking:
             thread.start()
