@@ -46,6 +46,10 @@ class Marks:
         """From now on an image marked POISON is an image."""
         (self.folder / "cured").touch()
 
+    def fall_ill(self) -> None:
+        """Take `cure` back."""
+        (self.folder / "cured").unlink(missing_ok=True)
+
     @property
     def cured(self) -> bool:
         return (self.folder / "cured").exists()
