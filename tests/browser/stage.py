@@ -33,17 +33,18 @@ PROCESSES = ("api", "services", "beat", "worker-a")
 class Person:
     """Who signs in: `role` at `site`, or the platform's operator."""
 
+    name: str
     email: str
     site: str
     role: Role
     operator: bool = False
 
 
-VIEWER = Person("viewer@example.org", HOSPITAL, Role.VIEWER)
-SUBMITTER = Person("submitter@example.org", HOSPITAL, Role.SUBMITTER)
-ADMIN = Person("admin@example.org", HOSPITAL, Role.ADMIN)
-OPERATOR = Person("operator@example.org", HOSPITAL, Role.ADMIN, operator=True)
-STRANGER = Person("stranger@example.org", ELSEWHERE, Role.ADMIN)
+VIEWER = Person("Vera Lind", "viewer@example.org", HOSPITAL, Role.VIEWER)
+SUBMITTER = Person("Simon Ruiz", "submitter@example.org", HOSPITAL, Role.SUBMITTER)
+ADMIN = Person("Ada Okoye", "admin@example.org", HOSPITAL, Role.ADMIN)
+OPERATOR = Person("Olaf Berg", "operator@example.org", HOSPITAL, Role.ADMIN, operator=True)
+STRANGER = Person("Stella Fern", "stranger@example.org", ELSEWHERE, Role.ADMIN)
 PEOPLE = (VIEWER, SUBMITTER, ADMIN, OPERATOR, STRANGER)
 
 
@@ -64,7 +65,7 @@ class Stage(Platform):
         running = []
         for person in PEOPLE:
             command = [sys.executable, "-m", "lucency.commands", "user", "add", person.email, "--site", person.site]
-            command += ["--role", person.role.value, "--name", person.email.partition("@")[0].title()]
+            command += ["--role", person.role.value, "--name", person.name]
             command += ["--operator"] if person.operator else []
             piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
             running.append(subprocess.Popen(command, env=self.environment(), text=True, **piped))  # type: ignore[call-overload]

@@ -137,12 +137,12 @@ def overflowing(page: Page) -> list[str]:
 
 def narrow(page: Page) -> None:
     page.set_viewport_size(PHONE)
-    settle(page)
+    page.wait_for_timeout(120)
 
 
 def widen(page: Page) -> None:
     page.set_viewport_size(DESKTOP)
-    settle(page)
+    page.wait_for_timeout(120)
 
 
 def speak_german(page: Page) -> None:
@@ -150,8 +150,12 @@ def speak_german(page: Page) -> None:
     if page.get_by_role("button", name=said("shell.nav.account"), exact=True).count():
         page.get_by_role("button", name=said("shell.nav.account"), exact=True).click()
         page.get_by_role("menuitem", name="Deutsch").click()
-    else:
+    elif page.get_by_role("button", name="Deutsch").count():
         page.get_by_role("button", name="Deutsch").click()
+    else:
+        # A page without a menu: as someone who chose it before.
+        page.evaluate("() => localStorage.setItem('lucency.language', 'de')")
+        page.reload()
     page.wait_for_function("() => document.documentElement.lang === 'de'")
     # The menu closes slowly, and is in the page until then.
     page.wait_for_function("() => document.querySelector('[role=menu]') === null")

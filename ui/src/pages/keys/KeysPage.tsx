@@ -92,7 +92,7 @@ function KeyRow({ item, onMade }: { item: KeyView; onMade: (made: KeyMade) => vo
         <Text size="sm" fw={600}>
           {item.name}
         </Text>
-        <Text size="xs" c="dimmed" ff="monospace">
+        <Text size="xs" c="dimmed" ff="monospace" translate="no">
           {item.prefix}…
         </Text>
       </Table.Td>

@@ -67,7 +67,8 @@ export function Toolbar({ tool, pressed, disabled, onPress }: ToolbarProps) {
           {group.map(([id, icon]) => {
             const on = TOOLS.has(id) ? tool === id : pressed[id];
             const key = SHORTCUTS.find((one) => one.id === id)?.keys[0];
-            const name = t(`do.${id}`);
+            // What is read on a button is part of its name.
+            const name = id === 'native' ? `1:1 – ${t('do.native')}` : t(`do.${id}`);
             return (
               <Tooltip key={id} label={`${name} (${key})`} openDelay={400}>
                 <ActionIcon

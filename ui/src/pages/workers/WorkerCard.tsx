@@ -22,8 +22,8 @@ export function WorkerCard({ worker }: { worker: WorkerView }) {
   return (
     <Card withBorder padding="md" component="article" data-worker={worker.name}>
       <Group justify="space-between" align="start" wrap="nowrap" mb="xs">
-        <Title order={2} size="h5" lineClamp={2} title={worker.name}>
-          {worker.host ?? worker.name}
+        <Title order={2} size="h5" lineClamp={2}>
+          <span translate="no">{worker.host ?? worker.name}</span>
           <Text span c="dimmed" size="sm" fw={400}>
             {' '}
             {t('process', { pid: worker.pid })}

@@ -1,0 +1,41 @@
+"""The application's words: every error that a page can meet is told in plain words, in every language alike."""
+
+from __future__ import annotations
+
+import re
+
+from core.errors import LucencyError
+from tests.browser.catalogue import FOLDER, RAW_KEY, untranslated, words
+
+VALUE = re.compile(r"\{\{.*?\}\}")
+# Of commands, training, DICOMweb and the gateway: no page asks for what raises these.
+ELSEWHERE = {
+    *("accept_malformed", "gateway_failed", "split_leaks", "data_invalid", "recipe_invalid"),
+    *("training_failed", "stack_failed"),
+}
+
+
+def codes(of: type[LucencyError] = LucencyError) -> set[str]:
+    return {of.code}.union(*(codes(kind) for kind in of.__subclasses__()))
+
+
+def test_every_error_has_words() -> None:
+    told = {key.removeprefix("problems.") for key in words("en") if key.startswith("problems.")}
+    assert codes() - ELSEWHERE <= told
+
+
+def test_languages_have_the_same_words_with_the_same_values_in_them() -> None:
+    english, german = words("en"), words("de")
+    assert english.keys() == german.keys()
+    assert len(list((FOLDER / "en").glob("*.json"))) > 10
+    assert not [key for key, text in german.items() if not text.strip()]
+    for key, text in german.items():
+        assert set(VALUE.findall(text)) == set(VALUE.findall(english[key])), key
+    filled = [VALUE.sub("7", text) for key, text in german.items() if text != english[key]]
+    assert not untranslated(filled)
+
+
+def test_a_raw_key_and_an_english_sentence_are_noticed() -> None:
+    assert untranslated(["jobs.filters.state", "not_found_detail", "Try again", "Sent by the nurse"])
+    assert not untranslated(["Erneut versuchen", "Lucency", "12. Nov. 2026", "DICOM"])
+    assert RAW_KEY.fullmatch("problems:not_found")
