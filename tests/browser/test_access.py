@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from tests.browser.catalogue import pattern, said
 from tests.browser.conftest import Visit, sign_in
 from tests.browser.stage import ADMIN, OPERATOR, SUBMITTER, VIEWER, Person, Stage, radiograph
+from tests.browser.survey import settle
 from tests.browser.watch import Watch
 
 NOT_SIGNED_IN = "^401: GET /v1/session$"
@@ -107,7 +108,10 @@ def test_a_session_that_ends_elsewhere_leads_to_the_sign_in_page(visit: Visit, w
     watch.allow("^401: ")
     page = visit("/login", as_=None)
     sign_in(page, SUBMITTER)
+    studies = page.get_by_role("link", name=said("shell.nav.studies"), exact=True)
+    expect(studies).to_be_visible()
+    settle(page)
     page.context.clear_cookies()
-    page.get_by_role("link", name=said("shell.nav.studies"), exact=True).click()
+    studies.click()
     page.wait_for_url("**/login**")
     expect(page.get_by_label(said("login.email"))).to_be_visible()
