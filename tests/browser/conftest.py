@@ -95,7 +95,12 @@ def visit(
     opened: list[BrowserContext] = []
 
     def open_page(path: str, *, as_: Person | None = ADMIN, **options: object) -> Page:
-        settings = {"viewport": DESKTOP, "locale": "en-GB", "accept_downloads": True} | options
+        settings = {
+            "viewport": DESKTOP,
+            "locale": "en-GB",
+            "accept_downloads": True,
+            "reduced_motion": "reduce",
+        } | options
         context = chromium.new_context(base_url=stage.address, **settings)
         opened.append(context)
         context.set_default_timeout(PATIENCE_MS)

@@ -10,21 +10,26 @@ from tests.worker.marked_app import POISON, marked
 
 
 def furnish(stage: Stage) -> dict[str, str]:
-    """Ids by name: job (a real DICOM radiograph, succeeded), study (its exam), batch, dead, model."""
+    """Ids by name.
+
+    job (a real DICOM radiograph, succeeded), study (its exam), batch, model; dead and buried, which end every worker.
+    """
     hospital = stage.hospital
     # Nothing listens there: its deliveries fail, which the page has to show.
     target = {"host": "pacs.invalid", "port": 104, "called_ae_title": "PACS"}
     rule = {"name": "PACS", "kind": "c_store", "reports": ["sr"], "target": target}
     hospital.post("/v1/delivery-rules", json=rule).raise_for_status()
     batch = _batch(stage)
-    dead = stage.give(marked(POISON), name="poison.png")
+    dead, buried = (stage.give(marked(POISON, rows=rows), name="poison.png") for rows in (160, 164))
     leg, chest = stage.give(dicom(LEG), name=LEG), stage.give(dicom(CHEST), name=CHEST)
     for job in (leg, chest):
         assert stage.wait(job)["state"] == "succeeded"
-    assert stage.wait(dead)["state"] == "dead"
+    for job in (dead, buried):
+        assert stage.wait(job)["state"] == "dead"
     return {
         "job": leg,
         "dead": dead,
+        "buried": buried,
         "batch": batch,
         "study": _study(stage),
         "model": hospital.get("/v1/models").raise_for_status().json()["items"][0]["id"],

@@ -79,7 +79,7 @@ def test_first_pages_stay_within_the_budget_in_the_browser(visit: Visit, watch: 
 
 def test_the_engine_comes_with_the_viewer_and_not_before(visit: Visit, watch: Watch, furnished: dict[str, str]) -> None:
     engine = closure([VIEWER_PAGE]) - closure(["index.html", SHELL])
-    for path in ("/submit", "/jobs", f"/jobs/{furnished['job']}", "/studies", "/batches"):
+    for path in ("/submit", f"/jobs/{furnished['job']}"):
         settle(visit(path))
     large = {file for file in engine if (FOLDER / file).stat().st_size > 200_000}
     assert large

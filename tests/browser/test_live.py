@@ -12,7 +12,6 @@ from tests.browser.conftest import Visit
 from tests.browser.stage import PROCESSES, Stage, radiograph
 from tests.browser.test_submit import choose
 from tests.browser.watch import Watch
-from tests.worker.marked_app import POISON, marked
 
 LONG_MS = 90_000
 
@@ -79,9 +78,8 @@ def test_the_api_dies_and_comes_back_while_a_page_is_watched(visit: Visit, watch
     state(page, "succeeded")
 
 
-def test_a_dead_job_is_replayed_when_its_cause_is_gone(visit: Visit, stage: Stage) -> None:
-    dead = stage.give(marked(POISON, rows=164))
-    assert stage.wait(dead)["state"] == "dead"
+def test_a_dead_job_is_replayed_when_its_cause_is_gone(visit: Visit, stage: Stage, furnished: dict[str, str]) -> None:
+    dead = furnished["buried"]
     page = visit("/admin/dead")
     page.get_by_role("button", name=said("dead.show")).first.click()
     row = page.locator(f'[data-job="{dead}"]')

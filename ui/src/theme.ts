@@ -8,6 +8,7 @@ export const theme = createTheme({
   primaryColor: 'cyan',
   primaryShade: { light: 9, dark: 8 },
   autoContrast: true,
+  respectReducedMotion: true,
   defaultRadius: 'md',
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif',
   fontFamilyMonospace: 'ui-monospace, SFMono-Regular, Menlo, Consolas, monospace',

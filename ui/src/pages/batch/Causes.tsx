@@ -15,38 +15,43 @@ export function Causes({ batch }: { batch: BatchView }) {
       </Title>
       <Table>
         <Table.Tbody>
-          {batch.failures.map(({ stage, code, title, count }) => (
-            <Table.Tr key={`${stage} ${code}`}>
-              <Table.Td w="1%" className={classes.narrow}>
-                <Badge color="red" variant="light" size="lg" tt="none">
-                  {new Intl.NumberFormat(i18n.language).format(count)}
-                </Badge>
-              </Table.Td>
-              <Table.Td>
-                <Text size="sm">{inWords(new Problem(422, code, title, title))}</Text>
-                <Text size="xs" c="dimmed">
-                  {t(stage === 'rejected' ? 'cause.rejected' : 'cause.job')} · {code}
-                </Text>
-              </Table.Td>
-              <Table.Td w="1%" className={classes.narrow}>
-                <Anchor
-                  size="sm"
-                  aria-label={t('cause.show_named', { cause: title })}
-                  renderRoot={(props) => (
-                    <Link
-                      {...props}
-                      to="/batches/$batchId"
-                      params={{ batchId: batch.id }}
-                      search={{ code }}
-                      hash="files"
-                    />
-                  )}
-                >
-                  {t('cause.show')}
-                </Anchor>
-              </Table.Td>
-            </Table.Tr>
-          ))}
+          {batch.failures
+            .map((failure) => ({
+              ...failure,
+              words: inWords(new Problem(422, failure.code, failure.title, failure.title)),
+            }))
+            .map(({ stage, code, words, count }) => (
+              <Table.Tr key={`${stage} ${code}`}>
+                <Table.Td w="1%" className={classes.narrow}>
+                  <Badge color="red" variant="light" size="lg" tt="none">
+                    {new Intl.NumberFormat(i18n.language).format(count)}
+                  </Badge>
+                </Table.Td>
+                <Table.Td>
+                  <Text size="sm">{words}</Text>
+                  <Text size="xs" c="dimmed">
+                    {t(stage === 'rejected' ? 'cause.rejected' : 'cause.job')} · <span translate="no">{code}</span>
+                  </Text>
+                </Table.Td>
+                <Table.Td w="1%" className={classes.narrow}>
+                  <Anchor
+                    size="sm"
+                    aria-label={t('cause.show_named', { cause: words })}
+                    renderRoot={(props) => (
+                      <Link
+                        {...props}
+                        to="/batches/$batchId"
+                        params={{ batchId: batch.id }}
+                        search={{ code }}
+                        hash="files"
+                      />
+                    )}
+                  >
+                    {t('cause.show')}
+                  </Anchor>
+                </Table.Td>
+              </Table.Tr>
+            ))}
         </Table.Tbody>
       </Table>
     </Card>
