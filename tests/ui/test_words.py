@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from core.errors import LucencyError
 from tests.browser.catalogue import FOLDER, RAW_KEY, untranslated, words
 
@@ -33,6 +35,21 @@ def test_languages_have_the_same_words_with_the_same_values_in_them() -> None:
         assert set(VALUE.findall(text)) == set(VALUE.findall(english[key])), key
     filled = [VALUE.sub("7", text) for key, text in german.items() if text != english[key]]
     assert not untranslated(filled)
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_steps_of_a_job_are_the_same_on_its_page_and_in_the_overview(language: str) -> None:
+    told = words(language)
+    steps = {key.removeprefix("job.phase.") for key in told if key.startswith("job.phase.")}
+    assert steps == {key.removeprefix("overview.phases.names.") for key in told if "phases.names." in key} - {"total"}
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_no_judgement_begins_with_the_key_of_its_opposite(language: str) -> None:
+    """A accepts and R rejects, in every language: nobody shall say the opposite of what they mean."""
+    told = words(language)
+    assert not told["viewer.accept"].upper().startswith("R")
+    assert not told["viewer.reject"].upper().startswith("A")
 
 
 def test_a_raw_key_and_an_english_sentence_are_noticed() -> None:

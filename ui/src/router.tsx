@@ -1,5 +1,5 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
-import type { Need } from '@/auth/allowed';
+import { firstPage, type Need } from '@/auth/allowed';
 import { sessionQuery } from '@/auth/session';
 import { loginSearch } from '@/pages/login/search';
 import { queryClient } from '@/queries';
@@ -33,8 +33,9 @@ const anySearch = (search: Search): Search => search;
 const home = createRoute({
   getParentRoute: () => inside,
   path: '/',
-  beforeLoad: () => {
-    throw redirect({ to: '/submit' });
+  beforeLoad: async () => {
+    const session = await queryClient.ensureQueryData(sessionQuery);
+    throw redirect({ to: firstPage(session?.scopes ?? []) });
   },
 });
 const submit = createRoute({

@@ -10,3 +10,9 @@ export function useAllowed(): (need: Need) => boolean {
   const scopes = new Set<string>(session?.scopes ?? []);
   return (need) => scopes.has(need) || (need === 'admin' && scopes.has('operate'));
 }
+
+/** Where someone of these rights begins: with what they came to do, not with a page that is closed to them. */
+export function firstPage(scopes: readonly string[]): '/submit' | '/jobs' | '/admin/overview' {
+  if (scopes.includes('submit')) return '/submit';
+  return scopes.includes('read') || !scopes.includes('operate') ? '/jobs' : '/admin/overview';
+}

@@ -5,7 +5,7 @@ import type { ReactNode } from 'react';
 export function Empty({ icon, title, children }: { icon?: ReactNode; title: string; children?: ReactNode }) {
   return (
     <Center py="xl">
-      <Stack align="center" gap="xs" maw={480}>
+      <Stack align="center" gap="xs" maw={480} ta="center">
         {icon}
         <Text fw={600}>{title}</Text>
         {children}

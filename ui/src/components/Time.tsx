@@ -1,5 +1,6 @@
 import { Text } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
+import { regional } from '@/i18n';
 
 interface TimeProps {
   at: string | null | undefined;
@@ -12,11 +13,13 @@ export function Time({ at, exact = false }: TimeProps) {
   const { i18n } = useTranslation();
   if (!at) return <>–</>;
   const moment = new Date(at);
-  const short = new Intl.DateTimeFormat(i18n.language, {
+  const short = new Intl.DateTimeFormat(regional(i18n.language), {
     dateStyle: 'medium',
     timeStyle: exact ? 'medium' : 'short',
   }).format(moment);
-  const long = new Intl.DateTimeFormat(i18n.language, { dateStyle: 'full', timeStyle: 'long' }).format(moment);
+  const long = new Intl.DateTimeFormat(regional(i18n.language), { dateStyle: 'full', timeStyle: 'long' }).format(
+    moment,
+  );
   return (
     <Text component="time" dateTime={at} title={long} inherit span>
       {short}

@@ -29,6 +29,10 @@ function preferred(): Language {
   return (wanted.find((tag) => tag in LANGUAGES) as Language | undefined) ?? 'en';
 }
 
+/** The language as the reader's own country writes times and dates in it: who reads en-GB wants no a.m. and p.m. */
+export const regional = (language: string): string =>
+  navigator.languages.find((tag) => tag.slice(0, 2) === language) ?? language;
+
 /** Load the user's language; call once before the first render. A page's own words suspend it until they are there. */
 export async function startLanguage(): Promise<void> {
   const language = preferred();

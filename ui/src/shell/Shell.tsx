@@ -28,7 +28,7 @@ export function Shell() {
   return (
     <AppShell
       header={{ height: 56 }}
-      footer={{ height: 32 }}
+      footer={{ height: { base: 40, sm: 32 } }}
       navbar={{ width: 220, breakpoint: 'sm', collapsed: { mobile: !opened } }}
       padding="md"
     >
@@ -65,7 +65,7 @@ export function Shell() {
       </AppShell.Main>
       <AppShell.Footer>
         <Group h="100%" px="md" justify="center">
-          <Text size="xs" ta="center" truncate>
+          <Text size="xs" ta="center" lh={1.15}>
             {t('disclaimer')}
           </Text>
         </Group>

@@ -17,8 +17,8 @@ export function AuditRow({ item, onChoose }: AuditRowProps) {
     <Table.Tr>
       <Table.Td>{whole(item.number, i18n.language)}</Table.Td>
       <Table.Td>
-        <Text size="sm" component="span" display="block" miw={130}>
-          <Time at={item.at} />
+        <Text size="sm" component="span" display="block" miw={170}>
+          <Time at={item.at} exact />
         </Text>
       </Table.Td>
       <Table.Td>

@@ -3,11 +3,12 @@ import { Text } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 import type { DriftQuantity } from '@/client';
 import { decimal } from '@/components/numbers';
+import { regional } from '@/i18n';
 
 /** The index by day, against the alert line of that day's number of radiographs. Days of too few have no point. */
 export function DaysChart({ quantity, name }: { quantity: DriftQuantity; name: string }) {
   const { t, i18n } = useTranslation('drift');
-  const day = new Intl.DateTimeFormat(i18n.language, { day: 'numeric', month: 'short', timeZone: 'UTC' });
+  const day = new Intl.DateTimeFormat(regional(i18n.language), { day: 'numeric', month: 'short', timeZone: 'UTC' });
   if (quantity.points.every(({ psi }) => psi === null)) {
     return (
       <Text size="sm" c="dimmed">

@@ -2,7 +2,7 @@ import { Card, Group, Progress, Table, Text, Title } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
 // In the order in which a worker goes through them.
-const ORDER = ['queued', 'fetch', 'decode', 'preprocess', 'wait', 'infer', 'stability', 'explain', 'store'];
+const ORDER = ['queued', 'fetch', 'wait', 'decode', 'preprocess', 'infer', 'stability', 'explain', 'store'];
 
 /** How long each phase took, one after the other, and together. Times in milliseconds. */
 export function Phases({ timings }: { timings: Record<string, number> }) {

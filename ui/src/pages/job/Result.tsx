@@ -88,7 +88,7 @@ function Undecided({ job }: { job: JobView }) {
 /** What the model saw, and which one it was. */
 function Seen({ result }: { result: ResultView }) {
   const { t, i18n } = useTranslation('job');
-  const { region, routing, model_version: model } = result;
+  const { region, routing, sanity, model_version: model } = result;
   return (
     <Stack gap={4}>
       {region.label && region.probability !== null && (
@@ -104,6 +104,7 @@ function Seen({ result }: { result: ResultView }) {
           })}
         </Text>
       )}
+      {sanity?.accepted && <Text size="sm">{t('sanity.fine')}</Text>}
       <Text size="sm">
         {t('by')}{' '}
         <Anchor

@@ -93,7 +93,7 @@ function FirstUser() {
   return (
     <Alert color="blue" variant="light" icon={<IconInfoCircle aria-hidden />} title={t('first.title')}>
       <Text size="sm">{t('first.detail')}</Text>
-      <Code block my="xs">
+      <Code block my="xs" className="wrapped">
         lucency user add you@example.org --site local --operator
       </Code>
       <Text size="sm">{t('first.after')}</Text>

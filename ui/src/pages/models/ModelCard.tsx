@@ -29,7 +29,7 @@ export function ModelCard({ model }: { model: ModelVersionView }) {
           <ModelStateBadge state={model.state} share={model.shadow_share} />
         </Group>
         <Text size="sm" c="dimmed">
-          {model.activated_at ? t('activated_at') : t('registered_at')}{' '}
+          {t(since(model))}
           <Time at={model.activated_at ?? model.created_at} />
         </Text>
         <Figures model={model} />
@@ -37,6 +37,9 @@ export function ModelCard({ model }: { model: ModelVersionView }) {
     </Card>
   );
 }
+
+const since = ({ state, activated_at: activated }: ModelVersionView) =>
+  activated === null ? 'registered_at' : state === 'active' ? 'active_since' : 'activated_at';
 
 function Figures({ model }: { model: ModelVersionView }) {
   const { t } = useTranslation('models');

@@ -3,6 +3,7 @@ import { IconInfoCircle } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
+import { useAllowed } from '@/auth/allowed';
 import type { ModelState } from '@/client';
 import { modelsListingOptions } from '@/client/@tanstack/react-query.gen';
 import { Empty } from '@/components/Empty';
@@ -16,8 +17,9 @@ const ORDER: ModelState[] = ['active', 'shadow', 'candidate', 'retired'];
 export function ModelsPage() {
   const { t } = useTranslation('models');
   const { data, error, isPending, refetch } = useQuery(modelsListingOptions());
+  const allowed = useAllowed();
   const models = [...(data?.items ?? [])].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state));
-  const drift = (
+  const drift = allowed('admin') && (
     <Anchor size="sm" renderRoot={(props) => <Link {...props} to="/admin/drift" />}>
       {t('to_drift')}
     </Anchor>

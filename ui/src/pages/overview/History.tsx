@@ -1,19 +1,26 @@
 import { BarChart } from '@mantine/charts';
-import { Button, Card, Collapse, Group, Table, Title } from '@mantine/core';
+import { Button, Card, Collapse, ColorSwatch, Group, Table, Text, Title } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { QuarterView } from '@/client';
+import { regional } from '@/i18n';
 
 const HOURS = 24;
 const KINDS = ['submitted', 'succeeded', 'failed', 'cancelled'] as const;
+// The chart's own legend has the height of one line, and on a phone the German words need two.
+const ENDS = [
+  { name: 'succeeded', color: 'teal.6' },
+  { name: 'failed', color: 'red.7' },
+  { name: 'cancelled', color: 'gray.5' },
+] as const;
 
 /** The last 24 h: what came to an end by quarters of an hour, and as a table by hours. */
 export default function History({ quarters }: { quarters: QuarterView[] }) {
   const { t, i18n } = useTranslation('overview');
   const [opened, { toggle }] = useDisclosure();
   const clock = useMemo(
-    () => new Intl.DateTimeFormat(i18n.language, { hour: '2-digit', minute: '2-digit' }),
+    () => new Intl.DateTimeFormat(regional(i18n.language), { hour: '2-digit', minute: '2-digit' }),
     [i18n.language],
   );
   const data = quarters.map((quarter) => ({ ...quarter, at: clock.format(new Date(quarter.at)) }));
@@ -29,12 +36,10 @@ export default function History({ quarters }: { quarters: QuarterView[] }) {
         </Button>
       </Group>
       <BarChart
-        h={240}
+        h={210}
         data={data}
         dataKey="at"
         type="stacked"
-        withLegend
-        legendProps={{ verticalAlign: 'bottom' }}
         tooltipAnimationDuration={0}
         barProps={{ isAnimationActive: false }}
         xAxisProps={{ minTickGap: 40 }}
@@ -45,12 +50,16 @@ export default function History({ quarters }: { quarters: QuarterView[] }) {
           failed: total('failed'),
           cancelled: total('cancelled'),
         })}
-        series={[
-          { name: 'succeeded', label: t('history.succeeded'), color: 'teal.6' },
-          { name: 'failed', label: t('history.failed'), color: 'red.7' },
-          { name: 'cancelled', label: t('history.cancelled'), color: 'gray.5' },
-        ]}
+        series={ENDS.map(({ name, color }) => ({ name, label: t(`history.${name}`), color }))}
       />
+      <Group justify="end" gap="md" mt={4} aria-hidden>
+        {ENDS.map(({ name, color }) => (
+          <Group key={name} gap={6} wrap="nowrap">
+            <ColorSwatch size={12} color={`var(--mantine-color-${color.replace('.', '-')})`} withShadow={false} />
+            <Text size="sm">{t(`history.${name}`)}</Text>
+          </Group>
+        ))}
+      </Group>
       <Collapse expanded={opened}>
         <Hours quarters={quarters} clock={clock} />
       </Collapse>

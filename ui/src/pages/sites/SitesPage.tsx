@@ -40,7 +40,7 @@ function AllSites() {
     return <Empty icon={<IconBuildingHospital size={40} aria-hidden />} title={t('sites.empty')} />;
   return (
     <WideTable label={t('sites.all')} minWidth={760}>
-      <Table verticalSpacing="sm">
+      <Table verticalSpacing="sm" captionSide="top">
         <Table.Caption>{t('sites.all')}</Table.Caption>
         <Table.Thead>
           <Table.Tr>

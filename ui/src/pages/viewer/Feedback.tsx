@@ -34,7 +34,11 @@ export function Feedback({ jobId, finding, giving, comment }: FeedbackProps) {
   const verdict = mine?.verdict;
   return (
     <Stack gap="xs" data-testid="feedback">
-      <Text size="sm">{t(`feedback_question.${finding.decision}`, { label: labelName(finding.label) })}</Text>
+      <Text size="sm">
+        {t(`${finding.three_way?.decision === 'refer' ? 'feedback_refer' : 'feedback_question'}.${finding.decision}`, {
+          label: labelName(finding.label),
+        })}
+      </Text>
       <Group gap="xs" grow>
         <Button
           variant={verdict === 'accept' ? 'filled' : 'default'}

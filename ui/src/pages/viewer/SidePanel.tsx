@@ -65,6 +65,11 @@ export function SidePanel(props: SidePanelProps) {
           />
         )}
         {finding && <FindingSummary finding={finding} />}
+        {finding && main.result?.sanity?.accepted === false && (
+          <Text size="sm" fw={600} c="orange.4">
+            {t('unusual')}
+          </Text>
+        )}
         {!finding && main.result && <Text size="sm">{t('nothing_explained')}</Text>}
         {finding?.explanation && <OverPicture {...props} />}
       </Part>

@@ -46,7 +46,7 @@ export function WorkerCard({ worker }: { worker: WorkerView }) {
           <Claim jobs={worker.jobs} />
         </Fact>
         <Fact name={t('seen')}>
-          <Time at={worker.seen_at} />
+          <Time at={worker.seen_at} exact />
         </Fact>
         <Fact name={t('started')}>
           <Time at={worker.started_at} />
