@@ -12,7 +12,7 @@ UI_SOURCES := $(shell find ui/src ui/public -type f -not -path 'ui/src/client/*'
 .DEFAULT_GOAL := help
 WANTED := $(STAMP) $(UI)
 
-.PHONY: help setup ui ui-check demo test lint types contracts check browser chaos chaos-batch recipes bench train lock clean
+.PHONY: help setup ui ui-check demo test lint types contracts check browser pictures chaos chaos-batch recipes bench train lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,10 @@ check: lint types contracts ui-check ## Lint, types and import contracts
 
 browser: setup ## The web application in Chromium: the long form; pictures of every page in artefacts/browser/
 	$(BIN)/python -m pytest tests/browser
+
+pictures: setup ## Make the README's pictures again
+	$(BIN)/python -m pytest tests/browser/test_readme.py
+	cp artefacts/browser/readme/*.webp docs/images/
 
 chaos: setup ## Kill things: the long fault suite
 	$(BIN)/python -m pytest -m slow tests/chaos

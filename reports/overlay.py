@@ -19,6 +19,9 @@ from reports.heatmap import decode_heatmap
 
 # A smaller radiograph is enlarged to this before anything is drawn, so that text stays readable.
 SHORTEST_LONG_SIDE = 512
+# Heat from which on the colours stand at full strength; below it they fade away, so that the radiograph stays what it
+# is wherever the network did not look.
+FULL_FROM = 0.3
 BACKGROUND = (24, 24, 24)
 INK = (235, 235, 235)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -68,12 +71,17 @@ def draw_overlay(  # noqa: PLR0913 - how a picture looks has many independent si
     return png.tobytes()
 
 
+def strength(heat: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(h, w) in [0, 1] → how much of the colours is mixed in there, of 0 to 1: nothing where nothing is hot."""
+    return np.clip(heat / FULL_FROM, 0, 1).astype(np.float32)
+
+
 def draw_colours(heat: NDArray[np.float32]) -> bytes:
-    """(h, w) in [0, 1] → the colours that an overlay mixes into its radiograph, as an RGBA PNG; wholly transparent
-    where an overlay would not tint.
+    """(h, w) in [0, 1] → the colours that an overlay mixes into its radiograph, as an RGBA PNG: as transparent as the
+    overlay is.
     """
     picture = cv2.cvtColor(colours(heat), cv2.COLOR_BGR2BGRA)
-    picture[:, :, 3] = 255 if heat.any() else 0
+    picture[:, :, 3] = np.rint(strength(heat) * 255)
     _, png = cv2.imencode(".png", picture)
     return png.tobytes()
 
@@ -115,8 +123,7 @@ def grey_of(preview: bytes) -> Picture:
 
 def blended(grey: Picture, heat: NDArray[np.float32], opacity: float) -> Picture:
     """(h, w) of both → (h, w, 3) BGR."""
-    # A map that is nowhere positive explains nothing: it does not tint the radiograph.
-    weight = opacity if heat.any() else 0.0
+    weight = opacity * strength(heat)[:, :, None]
     mixed = grey[:, :, None] * (1 - weight) + colours(heat) * weight
     return np.rint(mixed).astype(np.uint8)
 

@@ -25,7 +25,7 @@ from reports.overlay import draw_colours, draw_overlay, draw_radiograph
 router = APIRouter(prefix="/v1/jobs", tags=["results"])
 
 # Raise it when a change in `reports` makes other pixels of the same heatmap.
-DRAWING = 1
+DRAWING = 2
 LONGEST_SIDE = 1024
 Corners = tuple[float, float, float, float]
 

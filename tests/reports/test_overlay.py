@@ -18,12 +18,15 @@ def drawn(heatmap: np.ndarray, **options: object) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR).astype(int)
 
 
-def test_high_is_red_and_low_is_blue() -> None:
-    heatmap = np.zeros((8, 8), np.float32)
-    heatmap[:, 4:] = 1
-    blue, _, red = drawn(heatmap, colour_bar=False).transpose(2, 0, 1)
+def test_high_is_red_low_is_blue_and_nothing_stays_the_radiograph() -> None:
+    heatmap = np.zeros((8, 9), np.float32)
+    heatmap[:, 3:6], heatmap[:, 6:] = 0.15, 1
+    picture = drawn(heatmap, colour_bar=False)
+    blue, _, red = picture.transpose(2, 0, 1)
     assert (red - blue)[:, 350:].mean() > 20
-    assert (blue - red)[:, :50].mean() > 20
+    assert (blue - red)[:, 170:230].mean() > 20
+    grey = cv2.imdecode(np.frombuffer(PREVIEW, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert (picture[:, :60] == grey[:, :60, None]).all()
 
 
 def test_a_heatmap_of_zeros_leaves_the_radiograph() -> None:

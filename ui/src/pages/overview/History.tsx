@@ -43,7 +43,7 @@ export default function History({ quarters }: { quarters: QuarterView[] }) {
         tooltipAnimationDuration={0}
         barProps={{ isAnimationActive: false }}
         xAxisProps={{ minTickGap: 40 }}
-        yAxisProps={{ allowDecimals: false, width: 48 }}
+        yAxisProps={{ allowDecimals: false, interval: 0, width: 48 }}
         role="img"
         aria-label={t('history.summary', {
           succeeded: total('succeeded'),
