@@ -73,7 +73,7 @@ def draw_overlay(  # noqa: PLR0913 - how a picture looks has many independent si
 
 def strength(heat: NDArray[np.float32]) -> NDArray[np.float32]:
     """(h, w) in [0, 1] → how much of the colours is mixed in there, of 0 to 1: nothing where nothing is hot."""
-    return np.clip(heat / FULL_FROM, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(heat / FULL_FROM, 0, 1), dtype=np.float32)
 
 
 def draw_colours(heat: NDArray[np.float32]) -> bytes:
@@ -125,7 +125,7 @@ def blended(grey: Picture, heat: NDArray[np.float32], opacity: float) -> Picture
     """(h, w) of both → (h, w, 3) BGR."""
     weight = opacity * strength(heat)[:, :, None]
     mixed = grey[:, :, None] * (1 - weight) + colours(heat) * weight
-    return np.rint(mixed).astype(np.uint8)
+    return np.asarray(np.rint(mixed), dtype=np.uint8)
 
 
 def draw_region(picture: Picture, region: Region, *, scale_x: float, scale_y: float) -> None:
