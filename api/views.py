@@ -31,6 +31,7 @@ from api.schemas import (
 from core.errors import LucencyError
 from core.headline import headline
 from core.vocabulary import Decision, JobState, ModelState, ThreeWay
+from db.repositories.batches import Item
 from db.tables import Finding, Image, Job, JobEvent, ModelVersion, Prediction
 
 
@@ -91,7 +92,7 @@ def job_view(job: Job, image: Image) -> JobView:
     )
 
 
-def headline_view(job: Job) -> HeadlineView | None:
+def headline_view(job: Job | Item) -> HeadlineView | None:
     if job.model_version_id is None:
         return None
     return HeadlineView(

@@ -131,7 +131,7 @@ class Export:
 def _row(item: ItemView, record: ResultRecord | None) -> dict[str, str]:
     row = {
         name: "" if value is None else str(value)
-        for name, value in item.model_dump(mode="json", exclude={"size", "title"}).items()
+        for name, value in item.model_dump(mode="json", exclude={"size", "title", "result"}).items()
     }
     if record is None:
         return row
@@ -146,7 +146,7 @@ def _prominence(row: dict[str, str]) -> tuple[bool, float]:
 
 
 def _line(item: ItemView, record: ResultRecord | None) -> bytes:
-    line = item.model_dump(mode="json")
+    line = item.model_dump(mode="json", exclude={"result"})
     if record is not None:
         chosen = _row(item, record)
         line |= {name: chosen[name] for name in ("label", "decision", "model")}

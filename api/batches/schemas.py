@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from api.schemas import Schema
+from api.schemas import HeadlineView, Schema
 from core.vocabulary import BatchItemState, BatchState, JobState
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -165,6 +165,7 @@ class ItemView(Schema):
     code: str | None
     title: str | None
     detail: str | None
+    result: HeadlineView | None = Field(description="Of its Job, once that succeeded.")
 
 
 class ItemPage(Schema):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from api.batches.schemas import BatchLinks, BatchSummary, BatchView, FailureView, ItemView, ThroughputView
-from api.views import ERRORS
+from api.views import ERRORS, headline_view
 from core.sealing import SiteKey
 from core.vocabulary import BatchItemState, BatchState, JobState
 from db.hospital_tables import Batch
@@ -119,4 +119,5 @@ def item_view(item: Item, *, batch_id: UUID, key: SiteKey | None) -> ItemView:
         code=item.code,
         title=title_of(item.code),
         detail=item.detail,
+        result=headline_view(item),
     )

@@ -10,10 +10,11 @@ from core.errors import LucencyError
 from tests.browser.catalogue import FOLDER, RAW_KEY, untranslated, words
 
 VALUE = re.compile(r"\{\{.*?\}\}")
-# Of commands, training, DICOMweb and the gateway: no page asks for what raises these.
+# Of commands, training, DICOMweb, probes and the gateway: no page asks for what raises these. Of single sign-on, which
+# leads to a notice of the sign-in page: login.notice.
 ELSEWHERE = {
     *("accept_malformed", "gateway_failed", "split_leaks", "data_invalid", "recipe_invalid"),
-    *("training_failed", "stack_failed"),
+    *("training_failed", "stack_failed", "oidc_failed", "oidc_unreachable", "no_worker"),
 }
 
 

@@ -34,7 +34,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A file of a Batch with its Job's state; `code` and `detail` are the rejection's, or the failed Job's."""
+    """A file of a Batch with what its Job says; `code` and `detail` are the rejection's, or the failed Job's."""
 
     position: int
     sealed_path: bytes
@@ -45,6 +45,13 @@ class Item:
     job_state: JobState | None
     code: str | None
     detail: str | None
+    # As the Job has them; all None before it succeeded.
+    model_version_id: UUID | None
+    result_label: str | None
+    result_probability: float | None
+    result_decision: str | None
+    result_three_way: str | None
+    result_region: str | None
 
 
 _TALLY = text(f"""
@@ -145,7 +152,7 @@ def items(
     `job_states`: whose Job is in one of them; `code`: of the rejection, or of the Job that ended without a result.
     """
     query = (
-        select(BatchItem, Job.state, Job.error_code, Job.error_detail)
+        select(BatchItem, Job)
         .outerjoin(Job, Job.id == BatchItem.job_id)
         .where(BatchItem.batch_id == batch_id, BatchItem.position > after)
     )
@@ -158,14 +165,12 @@ def items(
         query = query.where(
             or_(BatchItem.code == code, and_(unsuccessful, func.coalesce(Job.error_code, Job.state) == code))
         )
-    return [
-        _item(row[0], row[1], row[2], row[3])
-        for row in session.execute(query.order_by(BatchItem.position).limit(limit))
-    ]
+    rows = session.execute(query.order_by(BatchItem.position).limit(limit))
+    return [_item(row, job) for row, job in rows]
 
 
-def _item(row: BatchItem, job_state: str | None, error_code: str | None, error_detail: str | None) -> Item:
-    failed = job_state is not None and JobState(job_state) in UNSUCCESSFUL_STATES
+def _item(row: BatchItem, job: Job | None) -> Item:
+    failed = job is not None and JobState(job.state) in UNSUCCESSFUL_STATES
     return Item(
         position=row.position,
         sealed_path=row.sealed_path,
@@ -173,7 +178,13 @@ def _item(row: BatchItem, job_state: str | None, error_code: str | None, error_d
         size_bytes=row.size_bytes,
         state=BatchItemState(row.state),
         job_id=row.job_id,
-        job_state=None if job_state is None else JobState(job_state),
-        code=row.code or ((error_code or job_state) if failed else None),
-        detail=row.detail or (error_detail if failed else None),
+        job_state=None if job is None else JobState(job.state),
+        code=row.code or ((job.error_code or job.state) if job is not None and failed else None),
+        detail=row.detail or (job.error_detail if job is not None and failed else None),
+        model_version_id=None if job is None else job.model_version_id,
+        result_label=None if job is None else job.result_label,
+        result_probability=None if job is None else job.result_probability,
+        result_decision=None if job is None else job.result_decision,
+        result_three_way=None if job is None else job.result_three_way,
+        result_region=None if job is None else job.result_region,
     )

@@ -72,6 +72,9 @@ def assert_filters(client: httpx2.Client, batch: JSON) -> None:
     everything = items(client, batch)
     succeeded = [item for item in everything if item["job_state"] == "succeeded"]
     assert items(client, batch, job_state="succeeded") == succeeded != []
+    for item in succeeded:
+        assert item["result"] == client.get(f"/v1/jobs/{item['job']}").json()["result"] is not None
+    assert {item["job_state"] for item in everything if item["result"] is not None} == {"succeeded"}
 
 
 def test_idempotency(client: httpx2.Client) -> None:

@@ -11,12 +11,12 @@ interface Headline {
   three_way: ThreeWay | null;
 }
 
-/** A result in one line: what, how sure, and what follows. */
-export function Decision({ result }: { result: Headline }) {
+/** A result in one line, or in two where one is too short: what, how sure, and what follows. */
+export function Decision({ result, wrap = false }: { result: Headline; wrap?: boolean }) {
   const { i18n } = useTranslation();
   const decision = result.three_way ?? result.decision;
   return (
-    <Group gap={6} wrap="nowrap">
+    <Group gap={wrap ? 2 : 6} wrap={wrap ? 'wrap' : 'nowrap'}>
       {decision !== null && <DecisionBadge decision={decision} size="md" />}
       {result.label !== null && (
         <Text size="sm" span truncate>

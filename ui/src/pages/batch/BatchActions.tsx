@@ -1,7 +1,8 @@
 import { Button, Group, Menu } from '@mantine/core';
 import { modals } from '@mantine/modals';
-import { IconChevronDown, IconDownload } from '@tabler/icons-react';
+import { IconChevronDown, IconDownload, IconListCheck } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import { useAllowed } from '@/auth/allowed';
 import type { BatchView } from '@/client';
@@ -34,6 +35,13 @@ export function BatchActions({ batch }: { batch: BatchView }) {
     });
   return (
     <Group gap="xs">
+      <Button
+        variant="default"
+        leftSection={<IconListCheck size={16} aria-hidden />}
+        renderRoot={(props) => <Link {...props} to="/jobs" search={{ batch: batch.id }} />}
+      >
+        {t('jobs')}
+      </Button>
       <Menu position="bottom-end">
         <Menu.Target>
           <Button

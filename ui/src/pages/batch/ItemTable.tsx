@@ -1,8 +1,9 @@
-import { Anchor, Badge, Group, Skeleton, Table, Text } from '@mantine/core';
+import { Anchor, Badge, Box, Group, Skeleton, Table, Text } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import type { BatchItemState, ItemView } from '@/client';
 import { Bytes } from '@/components/Bytes';
+import { Decision } from '@/components/Decision';
 import { StateBadge } from '@/components/StateBadge';
 import classes from '@/pages/batch/ItemTable.module.css';
 import { inWords, Problem } from '@/problem';
@@ -24,6 +25,7 @@ export function ItemTable({ items, paths }: ItemTableProps) {
           <Table.Th>{t('item.file')}</Table.Th>
           <Table.Th visibleFrom="sm">{t('item.size')}</Table.Th>
           <Table.Th>{t('item.state')}</Table.Th>
+          <Table.Th visibleFrom="sm">{t('item.result')}</Table.Th>
           <Table.Th>{t('item.job')}</Table.Th>
         </Table.Tr>
       </Table.Thead>
@@ -38,7 +40,7 @@ export function ItemTable({ items, paths }: ItemTableProps) {
 
 function ItemRow({ item, path }: { item: ItemView; path: string | null | undefined }) {
   const { t } = useTranslation('batches');
-  const { state, job, job_state: jobState, code, title, detail } = item;
+  const { state, job, job_state: jobState, code, title, detail, result } = item;
   return (
     <Table.Tr data-state={state} data-job-state={jobState ?? undefined}>
       <Table.Td className={classes.file}>
@@ -57,7 +59,13 @@ function ItemRow({ item, path }: { item: ItemView; path: string | null | undefin
           )}
           {jobState !== null && <StateBadge state={jobState} />}
         </Group>
+        {result !== null && (
+          <Box hiddenFrom="sm" mt={4}>
+            <Decision result={result} wrap />
+          </Box>
+        )}
       </Table.Td>
+      <Table.Td visibleFrom="sm">{result !== null && <Decision result={result} />}</Table.Td>
       <Table.Td>
         {job !== null && (
           <Anchor

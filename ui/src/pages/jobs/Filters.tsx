@@ -91,18 +91,21 @@ function More({ filters, onChange }: FiltersProps) {
     <SimpleGrid cols={{ base: 1, xs: 2, md: 3 }} spacing="sm">
       <MultiSelect
         label={t('decision')}
+        placeholder={filters.decision?.length ? undefined : t('any')}
         data={DECISIONS.map((one) => ({ value: one, label: t(`words:decision.${one}`) }))}
         value={filters.decision ?? []}
         onChange={(decision) => onChange({ ...filters, decision: DECISIONS.filter((one) => decision.includes(one)) })}
       />
       <MultiSelect
         label={t('region')}
+        placeholder={filters.region?.length ? undefined : t('any')}
         data={known.map((one) => ({ value: one, label: nameOf(one, i18n) }))}
         value={filters.region ?? []}
         onChange={(region) => onChange({ ...filters, region })}
       />
       <MultiSelect
         label={t('model')}
+        placeholder={filters.model?.length ? undefined : t('any')}
         data={(models?.items ?? []).map((one) => ({ value: one.id, label: `${one.name} ${one.version}` }))}
         value={filters.model ?? []}
         onChange={(model) => onChange({ ...filters, model })}

@@ -40,8 +40,8 @@ function Item({ item }: { item: FeedbackFigures }) {
     ['feedback.fn', item.false_negatives],
   ] as const;
   return (
-    <Table maw={560}>
-      <Table.Caption>{label(item.label)}</Table.Caption>
+    <Table maw={560} captionSide="top">
+      <Table.Caption ta="left">{label(item.label)}</Table.Caption>
       <Table.Tbody>
         {(['sensitivity', 'specificity'] as const).map((name) => (
           <Table.Tr key={name}>

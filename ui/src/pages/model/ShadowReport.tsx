@@ -52,8 +52,8 @@ function Finding({ finding }: { finding: ShadowFinding }) {
     [t('shadow.speed'), `${number(finding.active_ms, 1)} / ${number(finding.shadow_ms, 1)} ms`],
   ];
   return (
-    <Table maw={560}>
-      <Table.Caption>{label(finding.label)}</Table.Caption>
+    <Table maw={560} captionSide="top">
+      <Table.Caption ta="left">{label(finding.label)}</Table.Caption>
       <Table.Tbody>
         {rows.map(([name, value]) => (
           <Table.Tr key={name}>

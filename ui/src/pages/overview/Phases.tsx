@@ -45,10 +45,10 @@ export function Phases({ overview }: { overview: OverviewView }) {
             {rows.map(({ name, p50_ms, p95_ms }) => (
               <Table.Tr key={name}>
                 <Table.Td>{known(name) ? t(`phases.names.${name}`) : name}</Table.Td>
-                <Table.Td ta="right">
+                <Table.Td ta="right" className="figure">
                   <Duration seconds={p50_ms / 1000} />
                 </Table.Td>
-                <Table.Td ta="right">
+                <Table.Td ta="right" className="figure">
                   <Duration seconds={p95_ms / 1000} />
                 </Table.Td>
               </Table.Tr>

@@ -26,8 +26,10 @@ export function Queue({ overview }: { overview: OverviewView }) {
             {overview.queue.map((row) => (
               <Table.Tr key={row.priority}>
                 <Table.Td>{row.priority}</Table.Td>
-                <Table.Td ta="right">{row.waiting}</Table.Td>
-                <Table.Td ta="right">
+                <Table.Td ta="right" className="figure">
+                  {row.waiting}
+                </Table.Td>
+                <Table.Td ta="right" className="figure">
                   <Duration seconds={row.oldest_seconds} />
                 </Table.Td>
               </Table.Tr>

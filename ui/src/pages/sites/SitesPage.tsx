@@ -41,7 +41,7 @@ function AllSites() {
   return (
     <WideTable label={t('sites.all')} minWidth={760}>
       <Table verticalSpacing="sm" captionSide="top">
-        <Table.Caption>{t('sites.all')}</Table.Caption>
+        <Table.Caption ta="left">{t('sites.all')}</Table.Caption>
         <Table.Thead>
           <Table.Tr>
             <Table.Th>{t('name')}</Table.Th>

@@ -57,8 +57,15 @@ export function WorkerCard({ worker }: { worker: WorkerView }) {
   );
 }
 
-function WorkerState({ worker: { alive, state } }: { worker: WorkerView }) {
+function WorkerState({ worker: { alive, state, wish } }: { worker: WorkerView }) {
   const { t } = useTranslation('workers');
+  // It has not read yet what is asked of it; the page says at once that it was asked.
+  if (alive && wish !== 'run' && (state === 'ready' || state === 'waiting'))
+    return (
+      <Badge color="orange" variant="light" tt="none" flex="none">
+        {t(`state.asked_${wish}`)}
+      </Badge>
+    );
   const known = state in COLORS ? (state as 'ready') : null;
   return (
     <Badge color={alive ? (COLORS[state] ?? 'gray') : 'red'} variant="light" tt="none" flex="none">
