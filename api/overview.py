@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -19,7 +19,7 @@ from api.overview_schemas import EndedView, OverviewView, PhaseView, QuarterView
 from api.schemas import CheckView
 from core.vocabulary import JobState
 from db.repositories import figures
-from db.repositories.figures import Phase, Tally, Waiting
+from db.repositories.figures import Phase, Pulse, Tally, Waiting
 from db.session import Database, Session
 
 # An answer is as good as new for so long, if nothing has changed since; after a change the next calculation comes this
@@ -44,31 +44,43 @@ Count = Counter[JobState | None]
 
 @dataclass
 class History:
-    """Counts by minute of the last day; `closed` is the first minute that must be counted again. And the phases."""
+    """Counts by minute of the last day; `closed` is the first minute that must be counted again. And the phases.
 
-    minutes: defaultdict[int, Count] = field(default_factory=lambda: defaultdict(Counter))
+    `quarters_of` holds the sums of each 15 minutes, so that an answer adds up a hundred counts and not a day's 1,440.
+    """
+
+    minutes: dict[int, Count] = field(default_factory=dict)
+    quarters_of: dict[int, Count] = field(default_factory=dict)
     closed: int = 0
     phases: list[Phase] = field(default_factory=list)
     phases_at: float = float("-inf")
 
     def since(self, now: int) -> int:
         """The minute from which on to count."""
-        return max(self.closed, now - now % QUARTER - QUARTER * (QUARTERS - 1))
+        return max(self.closed, _first(now))
 
     def add(self, tallies: list[Tally], *, since: int, now: int) -> None:
         """Take what was counted from `since` on; forget what is older than a day."""
-        begin = now - now % QUARTER - QUARTER * (QUARTERS - 1)
-        for minute in [known for known in self.minutes if known >= since or known < begin]:
+        for minute in [known for known in self.minutes if known >= since or known < _first(now)]:
             del self.minutes[minute]
+        for begin in [known for known in self.quarters_of if known + QUARTER > since or known < _first(now)]:
+            del self.quarters_of[begin]
         for tally in tallies:
-            self.minutes[tally.minute][tally.state] += tally.count
+            self.minutes.setdefault(tally.minute, Counter())[tally.state] += tally.count
+        for minute, count in self.minutes.items():
+            begin = minute - minute % QUARTER
+            if begin + QUARTER > since:
+                self.quarters_of.setdefault(begin, Counter()).update(count)
         self.closed = max(self.closed, now - OPEN_MINUTES)
 
     def ended(self, *, since: int) -> EndedView:
         total: Count = Counter()
-        for minute, count in self.minutes.items():
-            if minute >= since:
+        for begin, count in self.quarters_of.items():
+            if begin >= since:
                 total.update(count)
+            else:
+                for minute in range(max(begin, since), begin + QUARTER):
+                    total.update(self.minutes.get(minute, ()))
         failed = sum(total[state] for state in FAILED)
         judged = failed + total[JobState.SUCCEEDED]
         return EndedView(
@@ -79,20 +91,23 @@ class History:
         )
 
     def quarters(self, now: int) -> list[QuarterView]:
-        totals: defaultdict[int, Count] = defaultdict(Counter)
-        for minute, count in self.minutes.items():
-            totals[minute - minute % QUARTER].update(count)
-        last = now - now % QUARTER
+        nothing: Count = Counter()
+        counts = ((begin, self.quarters_of.get(begin, nothing)) for begin in range(_first(now), now + 1, QUARTER))
         return [
             QuarterView(
                 at=datetime.fromtimestamp(begin * 60, UTC),
-                submitted=totals[begin][None],
-                succeeded=totals[begin][JobState.SUCCEEDED],
-                failed=sum(totals[begin][state] for state in FAILED),
-                cancelled=totals[begin][JobState.CANCELLED],
+                submitted=count[None],
+                succeeded=count[JobState.SUCCEEDED],
+                failed=sum(count[state] for state in FAILED),
+                cancelled=count[JobState.CANCELLED],
             )
-            for begin in range(last - QUARTER * (QUARTERS - 1), last + 1, QUARTER)
+            for begin, count in counts
         ]
+
+
+def _first(now: int) -> int:
+    """The minute with which the QUARTERS quarters that end with this one begin."""
+    return now - now % QUARTER - QUARTER * (QUARTERS - 1)
 
 
 @dataclass
@@ -138,32 +153,32 @@ class Overviews:
     def _calculate(self, site_id: UUID | None, history: History, checks: dict[str, CheckView]) -> OverviewView:
         began = time.perf_counter()
         with self._database.unit_of_work(site_id=site_id) as session:
-            moment = figures.clock(session)
+            pulse = figures.pulse(session, site_id=site_id, recent_s=60, within_s=WORKER_AGE_S)
             answered_ms = 1000 * (time.perf_counter() - began)
-            now = int(moment.timestamp() // 60)
+            now = int(pulse.at.timestamp() // 60)
             since = history.since(now)
             history.add(figures.tallies(session, site_id=site_id, since_minute=since), since=since, now=now)
-            return _view(session, site_id, history, checks | {"database": _answered(answered_ms)}, moment)
+            return _view(session, site_id, history, checks | {"database": _answered(answered_ms)}, pulse)
 
 
 def _view(
-    session: Session, site_id: UUID | None, history: History, checks: dict[str, CheckView], moment: datetime
+    session: Session, site_id: UUID | None, history: History, checks: dict[str, CheckView], pulse: Pulse
 ) -> OverviewView:
-    now = int(moment.timestamp() // 60)
+    now = int(pulse.at.timestamp() // 60)
     waiting = figures.waiting(session, site_id=site_id)
     phases = _phases(session, site_id, history)
     jobs = {state: sum(found.count for found in waiting if found.state is state) for state in _ACTIVE}
     return OverviewView(
-        at=moment,
+        at=pulse.at,
         jobs=jobs,
         queue=_queue(waiting),
         oldest_seconds=max((found.oldest_s for found in waiting if found.oldest_s is not None), default=None),
-        per_minute=figures.finished_within(session, site_id=site_id, seconds=60),
+        per_minute=pulse.finished,
         last_hour=history.ended(since=now - 60),
         last_day=history.ended(since=0),
         phases=[PhaseView(name=one.name, p50_ms=round(one.p50_ms, 1), p95_ms=round(one.p95_ms, 1)) for one in phases],
         measured=max((phase.count for phase in phases), default=0),
-        workers=WorkersAliveView.model_validate(figures.workers(session, within_s=WORKER_AGE_S)),
+        workers=WorkersAliveView.model_validate(pulse.workers),
         checks=checks,
         history=history.quarters(now),
     )

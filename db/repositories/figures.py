@@ -59,6 +59,15 @@ class Workers:
     drained: int
 
 
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What is told of one moment `at`, by the database's clock: jobs `finished` shortly before, and the workers."""
+
+    at: datetime
+    finished: int
+    workers: Workers
+
+
 # In two forms each: with the Site's ids first in the index's order, and for all Sites, one after the other.
 def _both(statement: str) -> dict[bool, TextClause]:
     one, everyone = "site.id = :site_id", "true"
@@ -87,10 +96,18 @@ SELECT found.minute, found.state, sum(found.count)::bigint AS count FROM site, L
 ) AS found WHERE {of} GROUP BY 1, 2
 """)
 
-_RECENT = _both("""
-SELECT count(*) FROM site, LATERAL (
-    SELECT FROM job WHERE site_id = site.id AND finished_at > now() - make_interval(secs => :seconds)
-) AS done WHERE {of}
+_PULSE = _both("""
+SELECT now() AS at, alive.*, (
+    SELECT count(*) FROM site, LATERAL (
+        SELECT FROM job WHERE site_id = site.id AND finished_at > now() - make_interval(secs => :recent_s)
+    ) AS done WHERE {of}
+) AS finished
+FROM (
+    SELECT count(*) AS known,
+        count(*) FILTER (WHERE progress_at > now() - make_interval(secs => :within_s)) AS alive,
+        count(*) FILTER (WHERE progress_at > now() - make_interval(secs => :within_s) AND wish = 'drain') AS drained
+    FROM worker WHERE seen_at > now() - make_interval(secs => :within_s)
+) AS alive
 """)
 
 _PHASES = _both("""
@@ -109,18 +126,17 @@ SELECT name, percentile_cont(0.5) WITHIN GROUP (ORDER BY ms) AS p50_ms,
 FROM lap GROUP BY name
 """)
 
-_WORKERS = text("""
-SELECT count(*) AS known,
-    count(*) FILTER (WHERE progress_at > now() - make_interval(secs => :within_s)) AS alive,
-    count(*) FILTER (WHERE progress_at > now() - make_interval(secs => :within_s) AND wish = 'drain') AS drained
-FROM worker WHERE seen_at > now() - make_interval(secs => :within_s)
-""")
-
 
 def clock(session: Session) -> datetime:
     """The database's time, by which everything here counts."""
     moment: datetime = session.execute(text("SELECT now()")).scalar_one()
     return moment
+
+
+def pulse(session: Session, *, site_id: UUID | None, recent_s: float, within_s: float) -> Pulse:
+    """Jobs that came to an end in the last `recent_s` seconds; the platform's workers heard of in the last `within_s`."""
+    (row,) = _rows(session, _PULSE, site_id, recent_s=recent_s, within_s=within_s)
+    return Pulse(row.at, row.finished, Workers(known=row.known, alive=row.alive, drained=row.drained))
 
 
 def waiting(session: Session, *, site_id: UUID | None) -> list[Waiting]:
@@ -137,22 +153,10 @@ def tallies(session: Session, *, site_id: UUID | None, since_minute: int) -> lis
     return [Tally(row.minute, None if row.state is None else JobState(row.state), row.count) for row in rows]
 
 
-def finished_within(session: Session, *, site_id: UUID | None, seconds: float) -> int:
-    """How many jobs came to an end in the last `seconds`."""
-    (row,) = _rows(session, _RECENT, site_id, seconds=seconds)
-    return int(row.count)
-
-
 def phases(session: Session, *, site_id: UUID | None) -> list[Phase]:
     """Of the LATEST results: how long they waited (`queued`), each of their steps, and `total` of all."""
     rows = _rows(session, _PHASES, site_id, latest=LATEST)
     return [Phase(row.name, row.p50_ms, row.p95_ms, row.count) for row in rows]
-
-
-def workers(session: Session, *, within_s: float) -> Workers:
-    """Of the whole platform."""
-    row = session.execute(_WORKERS, {"within_s": within_s}).one()
-    return Workers(known=row.known, alive=row.alive, drained=row.drained)
 
 
 def _rows(session: Session, statement: dict[bool, TextClause], site_id: UUID | None, **values: Any) -> Iterable[Any]:

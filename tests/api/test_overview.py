@@ -129,7 +129,8 @@ def test_many_who_ask_cost_one_calculation(client: httpx2.Client, database: Data
 
 
 def test_a_minute_is_counted_once_and_a_day_is_kept() -> None:
-    history, now = History(), 1_000_000
+    # In the midst of a quarter of an hour, and an hour ago too.
+    history, now = History(), 1_000_007
     begin = history.since(now)
     assert now - begin >= 95 * 15
     tallies = [Tally(now - 100, JobState.SUCCEEDED, 5), Tally(now - 100, JobState.DEAD, 5), Tally(now, None, 3)]
@@ -142,6 +143,12 @@ def test_a_minute_is_counted_once_and_a_day_is_kept() -> None:
     assert sum(quarter.succeeded for quarter in quarters) == 6
     ended = history.ended(since=now - 60)
     assert (ended.succeeded, ended.failed, ended.failure_rate) == (1, 0, 0.0)
+    # A quarter that began more than an hour ago counts from that minute on.
+    history.add(
+        [Tally(now - 61, JobState.SUCCEEDED, 2), Tally(now - 59, JobState.SUCCEEDED, 4)], since=now - 70, now=now
+    )
+    assert history.ended(since=now - 60).succeeded == 4
+    assert history.ended(since=0).succeeded == 11
     later = now + 24 * 60
     history.add([], since=history.since(later), now=later)
     assert history.ended(since=0).succeeded == 0

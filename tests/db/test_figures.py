@@ -65,7 +65,7 @@ def last_minutes_read_the_last_minutes(day: Database, site: UUID, *, bound: bool
         assert not tallies.scans_whole_table()
         assert {"ix_job_finished", "ix_job_site"} <= tallies.indexes
         assert 0 < tallies.rows <= 2 * 32 * a_minute
-        recent = Explained(session, figures._RECENT[bound], seconds=1200.0, **of)
+        recent = Explained(session, figures._PULSE[bound], recent_s=1200.0, within_s=30.0, **of)
         assert recent.indexes >= {"ix_job_finished"}
         assert 0 < recent.rows <= 22 * a_minute
         phases = Explained(session, figures._PHASES[bound], latest=figures.LATEST, **of)
