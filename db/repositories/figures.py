@@ -134,7 +134,7 @@ def clock(session: Session) -> datetime:
 
 
 def pulse(session: Session, *, site_id: UUID | None, recent_s: float, within_s: float) -> Pulse:
-    """Jobs that came to an end in the last `recent_s` seconds; the platform's workers heard of in the last `within_s`."""
+    """Jobs that came to an end in the last `recent_s` seconds; the platform's workers heard of in `within_s`."""
     (row,) = _rows(session, _PULSE, site_id, recent_s=recent_s, within_s=within_s)
     return Pulse(row.at, row.finished, Workers(known=row.known, alive=row.alive, drained=row.drained))
 
