@@ -5,6 +5,7 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { JobView } from '@/client';
 import { jobsListingOptions } from '@/client/@tanstack/react-query.gen';
+import { Priority } from '@/components/Priority';
 import { StateBadge } from '@/components/StateBadge';
 import { Time } from '@/components/Time';
 
@@ -30,7 +31,9 @@ export function Facts({ job }: { job: JobView }) {
           {t('attempts', { attempt: job.attempt, of: job.max_attempts })}
           {job.crash_count > 0 && `, ${t('crashes', { count: job.crash_count })}`}
         </Fact>
-        <Fact name={t('fact.priority')}>{job.priority}</Fact>
+        <Fact name={t('fact.priority')}>
+          <Priority value={job.priority} />
+        </Fact>
         <Fact name={t('fact.image')}>
           {job.image.columns} × {job.image.rows}, {job.image.media_kind.toUpperCase()}
         </Fact>

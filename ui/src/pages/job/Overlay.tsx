@@ -30,7 +30,7 @@ export function Overlay({ job, finding }: { job: JobView; finding: FindingView |
         )}
       </Link>
       <Text size="xs" c="dimmed">
-        {t(address ? 'overlay_hint' : 'no_overlay')}
+        {t(!address ? 'no_overlay' : finding.regions_of_interest.length > 0 ? 'overlay_hint' : 'overlay_nowhere')}
       </Text>
     </Stack>
   );

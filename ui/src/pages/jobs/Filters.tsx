@@ -112,6 +112,7 @@ function More({ filters, onChange }: FiltersProps) {
       />
       <NumberInput
         label={t('priority')}
+        placeholder={t('priority_range')}
         min={-10}
         max={10}
         clampBehavior="strict"

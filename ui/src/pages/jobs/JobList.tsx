@@ -5,6 +5,7 @@ import type { KeyboardEvent } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { JobView } from '@/client';
 import { Decision } from '@/components/Decision';
+import { Priority } from '@/components/Priority';
 import { StateBadge } from '@/components/StateBadge';
 import { Time } from '@/components/Time';
 import { nameOf } from '@/i18n/labels';
@@ -66,7 +67,7 @@ function Rows({ jobs, selected, onSelect, selectable }: JobListProps) {
             <Table.Th>{t('state')}</Table.Th>
             <Table.Th>{t('result')}</Table.Th>
             <Table.Th>{t('region')}</Table.Th>
-            <Table.Th ta="right">{t('priority')}</Table.Th>
+            <Table.Th>{t('priority')}</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody onKeyDown={(event) => moveFocus(event, (id) => selectable && onSelect(toggled(selected, id)))}>
@@ -106,7 +107,9 @@ function Row({ job, selected, onToggle }: { job: JobView; selected: boolean; onT
         <Outcome job={job} />
       </Table.Td>
       <Table.Td>{job.result?.region ? nameOf(job.result.region, i18n) : '–'}</Table.Td>
-      <Table.Td ta="right">{job.priority}</Table.Td>
+      <Table.Td>
+        <Priority value={job.priority} />
+      </Table.Td>
     </Table.Tr>
   );
 }
@@ -136,7 +139,12 @@ function Cards({ jobs, selected, onSelect, selectable }: JobListProps) {
             <Text size="xs" c="dimmed">
               <Time at={job.created_at} />
               {job.result?.region && ` · ${nameOf(job.result.region, i18n)}`}
-              {job.priority !== 0 && ` · ${t('priority')} ${job.priority}`}
+              {job.priority !== 0 && (
+                <>
+                  {' '}
+                  · <Priority value={job.priority} />
+                </>
+              )}
             </Text>
           </Stack>
         </Card>

@@ -2,6 +2,7 @@ import { Card, Table, Text, Title } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 import type { OverviewView } from '@/client';
 import { Duration } from '@/components/Duration';
+import { Priority } from '@/components/Priority';
 
 /** What waits, by priority. */
 export function Queue({ overview }: { overview: OverviewView }) {
@@ -25,7 +26,9 @@ export function Queue({ overview }: { overview: OverviewView }) {
           <Table.Tbody>
             {overview.queue.map((row) => (
               <Table.Tr key={row.priority}>
-                <Table.Td>{row.priority}</Table.Td>
+                <Table.Td>
+                  <Priority value={row.priority} />
+                </Table.Td>
                 <Table.Td ta="right" className="figure">
                   {row.waiting}
                 </Table.Td>

@@ -5,6 +5,7 @@ import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import type { StudyImageView } from '@/client';
 import { resultsResultOptions } from '@/client/@tanstack/react-query.gen';
+import { percent } from '@/components/Decision';
 import { DecisionBadge } from '@/components/DecisionBadge';
 import { StateBadge } from '@/components/StateBadge';
 import classes from '@/pages/study/StudyImage.module.css';
@@ -20,7 +21,6 @@ export function StudyImage({ member, settled }: { member: StudyImageView; settle
   const finding = data?.findings.find(({ explanation }) => explanation !== null) ?? data?.findings[0];
   const overlay = finding?.explanation?.overlay;
   const shown = job ?? idOf(member.job);
-  const percent = new Intl.NumberFormat(i18n.language, { style: 'percent' });
   return (
     <Card withBorder padding="sm" component="article">
       <Card.Section>
@@ -41,7 +41,7 @@ export function StudyImage({ member, settled }: { member: StudyImageView; settle
       {finding && (
         <Group gap="xs" mt={4}>
           <DecisionBadge size="md" decision={finding.three_way?.decision ?? finding.decision} />
-          <Text size="sm">{percent.format(finding.probability)}</Text>
+          <Text size="sm">{percent(finding.probability, i18n.language)}</Text>
         </Group>
       )}
       {settled && member.judged_by === null && <Text size="sm">{t('not_counted')}</Text>}

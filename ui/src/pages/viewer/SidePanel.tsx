@@ -71,6 +71,7 @@ export function SidePanel(props: SidePanelProps) {
           </Text>
         )}
         {!finding && main.result && <Text size="sm">{t('nothing_explained')}</Text>}
+        {finding?.explanation && finding.regions_of_interest.length === 0 && <Text size="sm">{t('nowhere')}</Text>}
         {finding?.explanation && <OverPicture {...props} />}
       </Part>
       {judged && (
