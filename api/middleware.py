@@ -28,6 +28,11 @@ SECURITY_HEADERS = {
 HSTS = "max-age=31536000"
 # JSON is read by programs: opened as a page, it may do nothing.
 JSON_POLICY = "default-src 'none'; frame-ancestors 'none'"
+# The API's documentation starts by a script within its page, which is not ours to mark; nothing comes from elsewhere.
+HTML_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
 DATA = ("/v1/", "/dicom-web/", "/predict")
 # What is still read of a body after it was refused, so that a client that sends before it reads sees the answer and not
 # a reset connection.
@@ -58,8 +63,11 @@ class RequestContext:
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
-                if "json" in headers.get("content-type", ""):
+                kind = headers.get("content-type", "")
+                if "json" in kind:
                     headers.setdefault("Content-Security-Policy", JSON_POLICY)
+                elif kind.startswith("text/html"):
+                    headers.setdefault("Content-Security-Policy", HTML_POLICY)
                 _forbid_keeping(scope, headers)
             await send(message)
 

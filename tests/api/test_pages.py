@@ -114,6 +114,9 @@ def test_the_headers_of_every_answer(client: httpx2.Client) -> None:
         if "json" in headers["content-type"]:
             assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
     assert client.get("/v1/jobs").headers["cache-control"] == "no-store"
+    documentation = client.get("/docs").headers["content-security-policy"]
+    assert "default-src 'none'" in documentation
+    assert "http" not in documentation
 
 
 def test_a_tree_without_a_build_says_so(settings: Settings, tmp_path: Path) -> None:
