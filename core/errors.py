@@ -42,6 +42,14 @@ class RequestInvalid(InputRejected):
     code, title = "request_invalid", "A field of the request is invalid"
 
 
+class EmailInvalid(RequestInvalid):
+    code, title = "email_invalid", "That is not an e-mail address"
+
+
+class TargetRefused(RequestInvalid):
+    code, title = "target_refused", "The target's address is not one that deliveries may go to"
+
+
 class UploadEmpty(InputRejected):
     code, status, title = "upload_empty", 400, "The upload is empty"
 
@@ -195,6 +203,10 @@ class HttpsNeeded(Forbidden):
     code, title = "https_needed", "Signing in needs HTTPS: browsers keep no safe cookie for a plain HTTP address"
 
 
+class ImageHeld(Forbidden):
+    code, title = "image_held", "An administrator must look at the image first"
+
+
 class NotFound(LucencyError):
     code, status, title = "not_found", 404, "Not found"
 
@@ -205,6 +217,18 @@ class UploadMissing(NotFound):
 
 class Conflict(LucencyError):
     code, status, title = "conflict", 409, "Conflict"
+
+
+class NameTaken(Conflict):
+    code, title = "name_taken", "There is one of this name"
+
+
+class AlreadyMember(Conflict):
+    code, title = "already_member", "The user is a member of the Site already"
+
+
+class OwnAccount(Conflict):
+    code, title = "own_account", "That is the caller's own account"
 
 
 class InstanceConflict(Conflict):

@@ -8,11 +8,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from core.result_record import Box, ReportedFinding, ResultRecord
 from reports.document import as_mapping, utc
 
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
 COLUMNS = (
     "job_id",
     "image_id",
@@ -120,5 +122,6 @@ def _number(value: float | None) -> str:
 
 
 def _inert(value: str) -> str:
-    """Text that a spreadsheet would run as a formula (CWE-1236) gets an apostrophe in front."""
-    return "'" + value if value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
+    """Text that a spreadsheet would run as a formula (CWE-1236) gets an apostrophe in front; a number stays one."""
+    begins = value[:1] in {"=", "+", "-", "@", "\t", "\r"}
+    return "'" + value if begins and not _NUMBER.fullmatch(value) else value

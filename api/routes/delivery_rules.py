@@ -27,7 +27,7 @@ from api.dependencies import Caller, CallerOf
 from api.intake import receive_json
 from core.addresses import is_allowed, literal
 from core.delivery_secrets import DeliverySecret
-from core.errors import IdentityKeyMissing, RequestInvalid
+from core.errors import IdentityKeyMissing, RequestInvalid, TargetRefused
 from core.sealing import SiteKey
 from core.vocabulary import DeliveryKind, JobState, ReportKind, Scope
 from db.hospital_tables import DeliveryRule
@@ -174,7 +174,7 @@ def _require_consistent(kind: DeliveryKind, values: dict[str, Any], backends: Ba
 
 
 def _require_target(kind: DeliveryKind, target: DicomTarget | WebTarget, backends: Backends) -> None:
-    """Raises RequestInvalid for another kind's target, and for an address that no delivery may go to.
+    """Raises RequestInvalid for another kind's target, TargetRefused for an address that no delivery may go to.
 
     A name is judged when it is resolved, with each delivery.
     """
@@ -183,7 +183,7 @@ def _require_target(kind: DeliveryKind, target: DicomTarget | WebTarget, backend
     if isinstance(target, WebTarget):
         address = literal(urlsplit(target.url).hostname or "")
         if address is not None and not is_allowed(address, private=backends.settings.delivery_private_addresses):
-            raise RequestInvalid("The URL's address is not one that deliveries may go to.")
+            raise TargetRefused
 
 
 def _kept(rule: DeliveryRule) -> dict[str, Any]:

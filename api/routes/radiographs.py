@@ -14,7 +14,7 @@ from api.routes.jobs import entity_tag, matches
 from api.viewer.display import display_view
 from api.viewer.pixels import StoredImage, decoded, showing
 from api.viewer.schemas import DisplayView
-from core.errors import Forbidden
+from core.errors import ImageHeld
 from core.vocabulary import AuditAction, MediaKind, Scope
 from db.repositories import audit, jobs, related
 from db.repositories.sites import Principal
@@ -49,10 +49,10 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 
 
 def _image_of(session: Session, principal: Principal, job_id: UUID) -> Image:
-    """The Job's Image, for this caller's eyes. Raises NotFound, Forbidden."""
+    """The Job's Image, for this caller's eyes. Raises NotFound, ImageHeld."""
     image = jobs.get(session, site_id=principal.site_id, job_id=job_id).image
     if image.quarantined and Scope.ADMIN not in principal.scopes:
-        raise Forbidden("A name may be burned into this image: an administrator must look at it first.")
+        raise ImageHeld("A name may be burned into this image: an administrator must look at it first.")
     return image
 
 

@@ -17,7 +17,7 @@ from api.admin_schemas import PasswordMade, PostAtSite, UserChange, UserList, Us
 from api.delivery_schemas import json_body
 from api.dependencies import Caller, CallerOf
 from api.intake import receive_json
-from core.errors import Conflict, Forbidden
+from core.errors import AlreadyMember, Forbidden
 from core.passwords import hash_password
 from core.vocabulary import AuditAction, Scope
 from db.access_tables import Membership, User
@@ -121,7 +121,7 @@ def _added(caller: Caller, request: UserRequest) -> UserMade:
         site_id = members.site_of(session, principal, request.site_id)
         user = users.by_email(session, request.email, lock=True)
         if user is not None and session.get(Membership, (user.id, site_id)) is not None:
-            raise Conflict("This user is a member of the Site already.")
+            raise AlreadyMember
         if user is None:
             user = users.add(session, email=request.email, name=request.name or request.email, password_hash=hashed)
             users.set_role(session, user.id, site_id=site_id, role=request.role)

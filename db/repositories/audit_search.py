@@ -48,17 +48,22 @@ def page(session: Session, *, site_id: UUID, wanted: Wanted, before: int | None,
 
 
 def names(session: Session, *, site_id: UUID, actors: Collection[str]) -> dict[str, str]:
-    """What actors are called: keys of the Site, and users who are members of it (of the platform's log: all)."""
+    """What actors are called: keys of the Site; its members (for the platform's log all users) by name and address."""
     found: dict[str, str] = {}
     if keys := _ids(actors, "key"):
         rows = session.execute(select(ApiKey.id, ApiKey.name).where(ApiKey.id.in_(keys), ApiKey.site_id == site_id))
         found |= {f"key {row.id}": row.name for row in rows}
     if people := _ids(actors, "user"):
-        asked = select(User.id, User.email).where(User.id.in_(people))
+        asked = select(User.id, User.name, User.email).where(User.id.in_(people))
         if site_id != PLATFORM:
             asked = asked.join(Membership, Membership.user_id == User.id).where(Membership.site_id == site_id)
-        found |= {f"user {row.id}": row.email for row in session.execute(asked)}
+        found |= {f"user {row.id}": _called(row.name, row.email) for row in session.execute(asked)}
     return found
+
+
+def _called(name: str, email: str) -> str:
+    """Two people may have one name."""
+    return name if name == email else f"{name} ({email})"
 
 
 def _ids(actors: Collection[str], kind: str) -> list[UUID]:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from core.errors import Conflict, NotFound
+from core.errors import NameTaken, NotFound
 from core.vocabulary import AuditAction, DeliveryKind
 from db.hospital_tables import DeliveryRule
 from db.repositories import audit
@@ -83,7 +83,7 @@ def _flush(session: Session) -> None:
     try:
         session.flush()
     except IntegrityError as error:
-        raise Conflict("The site has a delivery rule of this name.") from error
+        raise NameTaken("The site has a delivery rule of this name.") from error
 
 
 def _note(session: Session, rule: DeliveryRule, actor: str, what: str, detail: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.errors import Conflict, Forbidden, NotFound
+from core.errors import Forbidden, NotFound, OwnAccount
 from core.vocabulary import AuditAction, Role, Scope
 from db.access_tables import Membership, User
 from db.repositories import audit, users
@@ -58,9 +58,9 @@ def get(session: Session, principal: Principal, user_id: UUID) -> User:
 
 
 def require_manageable(session: Session, principal: Principal, user: User) -> None:
-    """Raises Forbidden where the person is not `principal`'s to manage, Conflict for oneself."""
+    """Raises Forbidden where the person is not `principal`'s to manage, OwnAccount for oneself."""
     if user.id == principal.user_id:
-        raise Conflict("That is you: change your own account on its page, or ask another administrator.")
+        raise OwnAccount("That is you: change your own account on its page, or ask another administrator.")
     if Scope.OPERATE in principal.scopes:
         return
     if not _only_here(user, _posts(session, [user.id])[user.id], principal.site_id):
@@ -79,9 +79,9 @@ def site_of(session: Session, principal: Principal, wanted: UUID | None) -> UUID
 
 
 def set_role(session: Session, principal: Principal, user: User, *, site_id: UUID, role: Role | None) -> None:
-    """What the User is at the Site from now on, null: nothing; audited there. Raises Conflict for one's own."""
+    """What the User is at the Site from now on, null: nothing; audited there. Raises OwnAccount for one's own."""
     if user.id == principal.user_id and Scope.OPERATE not in principal.scopes:
-        raise Conflict("That is your own role: ask another administrator.")
+        raise OwnAccount("That is your own role: ask another administrator.")
     users.set_role(session, user.id, site_id=site_id, role=role)
     audit.append(
         session,

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from core.errors import Conflict, NotFound
+from core.errors import NameTaken, NotFound
 from core.vocabulary import AuditAction
 from db.access_tables import Membership
 from db.repositories import audit, quotas
@@ -42,22 +42,22 @@ def get(session: Session, site_id: UUID) -> Entry:
 
 
 def create(session: Session, *, values: Mapping[str, Any], actor: str) -> UUID:
-    """A new Site; audited in its own chain. Raises Conflict where the name is taken."""
+    """A new Site; audited in its own chain. Raises NameTaken where the name is taken."""
     made = session.scalars(
         insert(Site).values(id=uuid7(), **values).on_conflict_do_nothing(index_elements=["name"]).returning(Site.id)
     ).one_or_none()
     if made is None:
-        raise Conflict("There is a Site of this name.")
+        raise NameTaken("There is a Site of this name.")
     _note(session, made, actor, {"created": True} | dict(values))
     return made
 
 
 def change(session: Session, site_id: UUID, *, values: Mapping[str, Any], disabled: bool | None, actor: str) -> None:
-    """Set these columns, and whether the Site lets anyone in; audited in its chain. Raises NotFound, Conflict."""
+    """Set these columns, and whether the Site lets anyone in; audited in its chain. Raises NotFound, NameTaken."""
     row = _row(session, site_id, lock=True)
     name = values.get("name", row.name)
     if name != row.name and session.scalars(select(Site.id).where(Site.name == name)).one_or_none() is not None:
-        raise Conflict("There is a Site of this name.")
+        raise NameTaken("There is a Site of this name.")
     for column, value in values.items():
         setattr(row, column, value)
     changed = dict(values)

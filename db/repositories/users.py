@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core.errors import Conflict, NotFound, RequestInvalid
+from core.errors import EmailInvalid, NameTaken, NotFound, RequestInvalid
 from core.vocabulary import AuditAction, Role
 from db.access_tables import Membership, User
 from db.repositories import audit, sessions
@@ -34,10 +34,10 @@ class Post:
 
 
 def normal_email(written: str) -> str:
-    """The address as it is kept: in lower case, without space around it. Raises RequestInvalid for what is none."""
+    """The address as it is kept: in lower case, without space around it. Raises EmailInvalid for what is none."""
     email = written.strip().lower()
     if not _EMAIL.fullmatch(email):
-        raise RequestInvalid("That is not an e-mail address.")
+        raise EmailInvalid
     return email
 
 
@@ -62,7 +62,7 @@ def add(session: Session, *, email: str, name: str, operator: bool = False, pass
     }
     made = session.scalars(insert(User).values(**values).on_conflict_do_nothing().returning(User)).one_or_none()
     if made is None:
-        raise Conflict("There is a user of this e-mail address.")
+        raise NameTaken("There is a user of this e-mail address.")
     return made
 
 

@@ -146,13 +146,16 @@ def test_an_administrator_takes_nobody_over(administrator: Browser, database: Da
     assert client.patch(f"/v1/users/{both}", json={"role": "viewer", "site_id": str(elsewhere)}).status_code == 404
     me = look(client, "/v1/session")["user"]["id"]
     for change in ({"role": "viewer"}, {"disabled": True}):
-        assert client.patch(f"/v1/users/{me}", json=change).status_code == 409
+        assert client.patch(f"/v1/users/{me}", json=change).json()["code"] == "own_account"
     assert client.patch(f"/v1/users/{both}", json={"operator": True}).status_code == 403
     assert client.get("/v1/users", params={"everyone": True}).status_code == 403
     # Known elsewhere, it is let in with its own password.
     let_in = client.post("/v1/users", json={"email": "stranger@example.org", "role": "viewer"})
     assert (let_in.status_code, let_in.json()["password"]) == (201, None)
-    assert client.post("/v1/users", json={"email": "stranger@example.org", "role": "viewer"}).status_code == 409
+    again = client.post("/v1/users", json={"email": "stranger@example.org", "role": "viewer"})
+    assert (again.status_code, again.json()["code"]) == (409, "already_member")
+    nobody = client.post("/v1/users", json={"email": "no address", "role": "viewer"})
+    assert (nobody.status_code, nobody.json()["code"]) == (422, "email_invalid")
 
 
 def test_an_operator_makes_a_site_and_its_first_administrator(api: Api, operator: Browser) -> None:
@@ -161,7 +164,7 @@ def test_an_operator_makes_a_site_and_its_first_administrator(api: Api, operator
     assert made.status_code == 201, made.text
     north = made.json()
     assert (north["usage"]["active_limit"], north["usage"]["stored_bytes_limit"]) == (5, None)
-    assert client.post("/v1/sites", json={"name": "North"}).status_code == 409
+    assert client.post("/v1/sites", json={"name": "North"}).json()["code"] == "name_taken"
     assert "(platform)" not in client.get("/v1/sites").text
     asked = {"email": "head@example.org", "role": "admin", "site_id": north["id"]}
     user = client.post("/v1/users", json=asked).json()
@@ -238,7 +241,7 @@ def test_the_audit_log_in_pages_and_by_filters(administrator: Browser, client: h
     assert [one["detail"]["retention_days"] for one in changes] == [3, 2, 1]
     assert {one["actor_name"] for one in changes} == {"tests"}
     signed = look(client_, "/v1/audit", action="signed_in")["items"]
-    assert signed[0]["actor_name"] == "admin@example.org"
+    assert signed[0]["actor_name"] == "A Reader (admin@example.org)"
     assert look(client_, "/v1/audit", actor=signed[0]["actor"])["items"] == signed
     assert look(client_, "/v1/audit", subject=changes[0]["subject"], until=changes[0]["at"])["items"] == changes[1:]
     assert look(client_, "/v1/audit", since=changes[0]["at"])["items"][-1] == changes[0]

@@ -105,7 +105,7 @@ def test_what_is_refused(client: httpx2.Client) -> None:
         answer = client.post("/v1/delivery-rules", json=rule | changes)
         assert answer.status_code == 422, f"{wrong}: {answer.text}"
         assert answer.headers["content-type"] == "application/problem+json"
-    assert client.post("/v1/delivery-rules", json=PACS | {"name": "taken"}).status_code == 409
+    assert client.post("/v1/delivery-rules", json=PACS | {"name": "taken"}).json()["code"] == "name_taken"
     assert client.post("/v1/delivery-rules", json=HOOK | {"name": "x" * 300_000}).status_code == 413
     assert len(client.get("/v1/delivery-rules").json()["items"]) == 1
 

@@ -40,6 +40,14 @@ def said(key: str, language: str = "en") -> str:
     return words(language)[key]
 
 
+def filled(key: str, language: str = "en", **values: object) -> str:
+    """The text of `namespace.key` with these values in it."""
+    text = said(key, language)
+    for name, value in values.items():
+        text = text.replace(f"{{{{{name}}}}}", str(value))
+    return text
+
+
 def pattern(key: str, language: str = "en") -> re.Pattern[str]:
     """What the text of `namespace.key` looks like with any values in it."""
     return re.compile(_pattern(said(key, language)))

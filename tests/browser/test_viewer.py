@@ -15,7 +15,10 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.catalogue import said
 from tests.browser.conftest import PATIENCE_MS, PHONE, Visit
-from tests.browser.stage import LEG, VIEWER, Stage, dicom
+from tests.browser.stage import LEG, VIEWER, Stage, dicom, radiograph
+from tests.browser.watch import Watch
+from tests.chaos.batch_corpus import damaged_pixels
+from tests.worker.marked_app import POISON, marked
 
 Picture = NDArray[np.uint8]
 # Of the overlay as the server draws it: the caption's band and the colour bar.
@@ -145,6 +148,37 @@ def test_windows_show_what_eight_bits_would_have_lost(visit: Visit, stage: Stage
     page.keyboard.press("i")
     page.wait_for_timeout(300)
     assert abs(255 - int(seen(page, "surface")[middle, centre, 0]) - int(wide[middle, centre, 0])) <= 2
+
+
+def test_a_picture_of_eight_bits_is_shown_as_stored(visit: Visit, stage: Stage) -> None:
+    content = radiograph(990)
+    page = opened(visit, f"/jobs/{stage.done(content)}/view")
+    window = page.get_by_role("combobox", name=said("viewer.window_title"))
+    expect(window).to_have_value(f"1 · {said('viewer.preset.stored')}")
+    left, top, right, bottom = (round(edge) for edge in place(page))
+    with_heatmap, drawn = seen(page, "surface", "heatmap"), seen(page, "surface")
+    stored = np.asarray(Image.open(io.BytesIO(content)))
+    wanted = cv2.resize(stored, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(drawn[top:bottom, left:right, 0].astype(int) - wanted).mean() < 2
+    assert np.ptp(with_heatmap.astype(int), axis=2).max() > 50, "the heatmap has colours"
+
+
+def test_what_cannot_be_shown_or_judged_says_why(visit: Visit, watch: Watch, stage: Stage) -> None:
+    damaged = stage.give(damaged_pixels(991))
+    stage.wait(damaged, "failed")
+    watch.allow(f"^422: GET /v1/jobs/{damaged}/(radiograph|display)$")
+    page = visit(f"/jobs/{damaged}/view", as_=VIEWER)
+    expect(page.get_by_test_id("pane").get_by_role("alert")).to_contain_text(said("problems.decode_failed"))
+    expect(page.get_by_test_id("surface")).to_have_count(0)
+    side = page.get_by_role("complementary", name=said("viewer.side"))
+    expect(side).to_contain_text(said("problems.decode_failed"))
+    # A sound picture whose job has no result: it is shown, and the panel says what became of the job.
+    poisoned = stage.give(marked(POISON, rows=167))
+    assert stage.wait(poisoned)["state"] == "dead"
+    page = opened(visit, f"/jobs/{poisoned}/view")
+    side = page.get_by_role("complementary", name=said("viewer.side"))
+    expect(side).to_contain_text(said("problems.worker_crashed"))
+    expect(page.get_by_test_id("heatmap")).to_have_count(0)
 
 
 def test_hands_move_window_and_picture(visit: Visit, furnished: dict[str, str]) -> None:

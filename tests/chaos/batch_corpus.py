@@ -112,7 +112,7 @@ def sources(data: Path, *, few: bool) -> tuple[list[Source], list[Source]]:
 # --- Broken files: the way each is broken, and what must be said of it -----------------------------------------------
 
 
-def _damaged_pixels(number: int) -> bytes:
+def damaged_pixels(number: int) -> bytes:
     """A PNG of noise under true checksums: the header is fine, so that only the worker can tell."""
     header = struct.pack(">IIBBBBB", 160, 120, 8, 0, 0, 0, 0)
     noise = np.random.default_rng(number).integers(0, 255, 4000).astype(np.uint8).tobytes()
@@ -154,7 +154,7 @@ BREAKS = (
     Break(".dcm", "rejected", "dicom_truncated", lambda dicom, _, number: dicom[: len(dicom) * 2 // 3 + 2 * number]),
     Break(".dcm", "rejected", "type_unsupported", lambda _d, _p, number: b"not an image, but a note %d" % number),
     Break(".png", "rejected", "image_truncated", lambda _, png, number: png[: len(png) // 2 + number % 32]),
-    Break(".png", "job", "decode_failed", lambda _d, _p, number: _damaged_pixels(number)),
+    Break(".png", "job", "decode_failed", lambda _d, _p, number: damaged_pixels(number)),
     Break(".dcm", "rejected", "not_applicable", lambda dicom, _, number: _with_modality(dicom, number)),
     Break(".png", "job", "image_coloured", lambda _d, _p, number: _coloured(number)),
     Break(".dcm", "rejected", "upload_empty", lambda *_: b""),

@@ -48,6 +48,10 @@ def test_csv_of_a_model_without_findings_has_one_row() -> None:
 def test_csv_runs_nothing_in_a_spreadsheet() -> None:
     text = tables.csv_text([{"path": "=cmd|' /C calc'!A0", "label": "ok"}], columns=("path", "label"))
     assert text.splitlines()[1].startswith("'=cmd")
+    numbers = tables.csv_text(
+        [{"path": "-7", "label": "-7+1"}, {"path": "-0.25", "label": "-7\n"}], columns=("path", "label")
+    )
+    assert numbers.splitlines()[1:3] == ["-7,'-7+1", "-0.25,\"'-7"]
 
 
 def test_ndjson_is_one_line() -> None:

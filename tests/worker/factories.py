@@ -28,8 +28,8 @@ ROOT = Path(__file__).parent.parent.parent
 QUICK = {"lease": 3.0, "heartbeat": 0.7, "sweep": 0.5, "stale_hint": 0.5, "retry_base": 0.2, "retry_cap": 0.5}
 
 
-def publish(database: Database, store: ObjectStore, folder: Path) -> UUID:
-    """Put a Bundle into the store and make it the active ModelVersion."""
+def publish(database: Database, store: ObjectStore, folder: Path, *, activate: bool = True) -> UUID:
+    """Put a Bundle into the store and make it the active ModelVersion, or a candidate."""
     bundle = Bundle.load(folder)
     prefix = bundle_prefix(bundle.digest)
     for name in (MANIFEST_NAME, *bundle.manifest.files):
@@ -43,7 +43,7 @@ def publish(database: Database, store: ObjectStore, folder: Path) -> UUID:
             labels=list(bundle.labels),
             explainable=list(bundle.explainable),
             manifest=bundle.manifest.model_dump(mode="json"),
-            activate=True,
+            activate=activate,
         ).id
 
 

@@ -41,6 +41,8 @@ export function configureClient(queries: QueryClient): void {
     if (response?.status === 401 && queries.getQueryData(sessionQuery.queryKey)) {
       queries.setQueryData(sessionQuery.queryKey, null);
     }
+    // The role may have been changed meanwhile: pages show what is left of it.
+    if (response?.status === 403) void queries.invalidateQueries({ queryKey: sessionQuery.queryKey });
     return problemOf(error, response);
   });
 }

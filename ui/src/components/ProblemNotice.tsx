@@ -11,7 +11,7 @@ export function ProblemNotice({ error, onRetry }: { error: unknown; onRetry?: ()
     <Alert color="red" variant="light" icon={<IconAlertTriangle aria-hidden />} title={t('error_title')} role="alert">
       <Text size="sm">{inWords(problem)}</Text>
       <Group mt="xs" justify="space-between">
-        <Text size="xs" c="dimmed" ff="monospace">
+        <Text size="xs" ff="monospace">
           {problem.code}
         </Text>
         {onRetry && (

@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import { Page } from '@/components/Page';
 import { ProblemNotice } from '@/components/ProblemNotice';
+import { Problem } from '@/problem';
 
 /** While a page's code or its first data is on its way. */
 export function Pending() {
@@ -14,8 +15,13 @@ export function Pending() {
   );
 }
 
-/** A page that threw. */
-export function Crashed({ error, reset }: { error: unknown; reset: () => void }) {
+// What browsers say where a page's code cannot be fetched.
+const NOT_FETCHED = /fetch|import|load/i;
+
+/** A page that threw: its code did not arrive, or has a fault, which is no matter of the connection. */
+export function Crashed({ error: thrown, reset }: { error: unknown; reset: () => void }) {
+  const fault = thrown instanceof Error && !(thrown instanceof Problem) && !NOT_FETCHED.test(thrown.message);
+  const error = fault ? new Problem(0, 'unknown', thrown.message, '') : thrown;
   return (
     <Stack p="xl" maw={640} mx="auto">
       <ProblemNotice error={error} onRetry={reset} />

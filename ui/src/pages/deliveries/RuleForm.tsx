@@ -14,6 +14,11 @@ const KINDS: DeliveryKind[] = ['webhook', 'c_store', 'stow'];
 const REPORTS = ['sr', 'sc', 'gsps'] as const;
 const EVENTS = ['succeeded', 'failed', 'dead', 'cancelled', 'expired'] as const;
 
+// As the API asks: an address with a host, and without a name or a password in it; what DICOM calls itself by.
+const WEB = /^https?:\/\/[^\s/?#@]+([/?][!-"$-~]*)?$/;
+const HOST = /^[A-Za-z0-9._:-]+$/;
+const TITLE = /^[ -[\]-~]{1,16}$/;
+
 const EMPTY = {
   name: '',
   kind: 'webhook' as DeliveryKind,
@@ -50,9 +55,21 @@ function requestOf(values: typeof EMPTY): DeliveryRuleRequest {
 export function RuleForm() {
   const { t } = useTranslation(['deliveries', 'words', 'admin']);
   const queries = useQueryClient();
+  const spelt = (text: string, allowed: RegExp) => {
+    if (text.trim() === '') return t('admin:needed');
+    return allowed.test(text) ? null : t('spelt_wrong');
+  };
   const form = useForm({
     initialValues: EMPTY,
-    validate: { name: (name) => (name.trim() ? null : t('admin:needed')) },
+    validate: {
+      name: (name) => (name.trim() ? null : t('admin:needed')),
+      url: (url, { kind }) => (kind === 'c_store' || WEB.test(url) ? null : t('url_wrong')),
+      host: (host, { kind }) => (kind === 'c_store' ? spelt(host, HOST) : null),
+      called: (called, { kind }) => (kind === 'c_store' ? spelt(called, TITLE) : null),
+      port: (port, { kind }) => (kind === 'c_store' && port === '' ? t('admin:needed') : null),
+      reports: (reports, { kind }) => (kind !== 'webhook' && reports.length === 0 ? t('admin:needed') : null),
+      events: (events, { kind }) => (kind === 'webhook' && events.length === 0 ? t('admin:needed') : null),
+    },
   });
   const { kind } = form.values;
   const make = useMutation({
@@ -66,7 +83,7 @@ export function RuleForm() {
     onSettled: () => queries.invalidateQueries({ queryKey: deliveryRulesListingQueryKey() }),
   });
   return (
-    <form onSubmit={form.onSubmit((values) => make.mutate(values))}>
+    <form noValidate onSubmit={form.onSubmit((values) => make.mutate(values))}>
       <Stack>
         <TextInput label={t('name')} data-autofocus maxLength={100} {...form.getInputProps('name')} />
         <Select

@@ -46,7 +46,10 @@ function moveFocus(event: KeyboardEvent<HTMLElement>, choose: (id: string) => vo
 
 function Rows({ jobs, selected, onSelect, selectable }: JobListProps) {
   const { t } = useTranslation('jobs');
-  const all = jobs.every((job) => selected.has(job.id));
+  const ids = jobs.map((job) => job.id);
+  const all = ids.every((id) => selected.has(id));
+  // What was chosen on other pages stays chosen.
+  const others = [...selected].filter((id) => !ids.includes(id));
   return (
     <Table.ScrollContainer minWidth={720}>
       <Table highlightOnHover verticalSpacing={6} aria-label={t('title')}>
@@ -57,8 +60,8 @@ function Rows({ jobs, selected, onSelect, selectable }: JobListProps) {
                 <Checkbox
                   aria-label={t('select_all')}
                   checked={all}
-                  indeterminate={!all && selected.size > 0}
-                  onChange={() => onSelect(all ? new Set() : new Set(jobs.map((job) => job.id)))}
+                  indeterminate={!all && ids.some((id) => selected.has(id))}
+                  onChange={() => onSelect(new Set(all ? others : [...others, ...ids]))}
                 />
               </Table.Th>
             )}

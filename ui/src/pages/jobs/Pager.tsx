@@ -10,26 +10,21 @@ interface PagerProps {
   onGo: (cursor: string | undefined) => void;
 }
 
-/** To older pages and back. A page opened by its link knows none before it, but the newest. */
+/** To older pages and back. A page opened by its link knows none before it, but the newest.
+ *
+ * Which page is in view only the address says: the browser's own buttons change it too. */
 export function Pager({ cursor, next, onGo }: PagerProps) {
   const { t } = useTranslation('jobs');
-  const [trail, setTrail] = useState<(string | undefined)[]>([]);
+  const [visited, setVisited] = useState<(string | undefined)[]>([]);
   if (cursor === undefined && next === null) return null;
-  const back = () => {
-    const before = trail.at(-1);
-    setTrail(trail.slice(0, -1));
-    onGo(before);
-  };
+  const at = visited.indexOf(cursor);
   return (
     <Group component="nav" aria-label={t('pages')} justify="center">
       <Button
         variant="default"
         disabled={cursor === undefined}
         leftSection={<IconChevronsLeft size={16} aria-hidden />}
-        onClick={() => {
-          setTrail([]);
-          onGo(undefined);
-        }}
+        onClick={() => onGo(undefined)}
       >
         {t('newest')}
       </Button>
@@ -37,7 +32,7 @@ export function Pager({ cursor, next, onGo }: PagerProps) {
         variant="default"
         disabled={cursor === undefined}
         leftSection={<IconChevronLeft size={16} aria-hidden />}
-        onClick={back}
+        onClick={() => onGo(at > 0 ? visited[at - 1] : undefined)}
       >
         {t('newer')}
       </Button>
@@ -47,7 +42,7 @@ export function Pager({ cursor, next, onGo }: PagerProps) {
         rightSection={<IconChevronRight size={16} aria-hidden />}
         onClick={() => {
           if (next === null) return;
-          setTrail([...trail, cursor]);
+          setVisited([...(at < 0 ? [cursor] : visited.slice(0, at + 1)), next]);
           onGo(next);
         }}
       >

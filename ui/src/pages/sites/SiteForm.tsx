@@ -3,9 +3,10 @@ import { useForm } from '@mantine/form';
 import { modals } from '@mantine/modals';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
+import { sessionQuery } from '@/auth/session';
 import { type SiteRecord, sitesChange, sitesCreate } from '@/client';
-import { sitesListingQueryKey } from '@/client/@tanstack/react-query.gen';
 import { ProblemNotice } from '@/components/ProblemNotice';
+import { invalidateTopics } from '@/live/topics';
 
 const GIGABYTE = 1e9;
 const number = (value: string | number): number | null => (value === '' ? null : Number(value));
@@ -36,7 +37,11 @@ export function SiteForm({ site }: { site?: SiteRecord }) {
       else await sitesChange({ path: { site_id: site.id }, body: { ...body, disabled }, throwOnError: true });
     },
     onSuccess: () => modals.closeAll(),
-    onSettled: () => queries.invalidateQueries({ queryKey: sitesListingQueryKey() }),
+    // The Site in view may be the one: its own card and the page's head say it too.
+    onSettled: () => {
+      invalidateTopics(queries, ['sites', 'site']);
+      void queries.invalidateQueries({ queryKey: sessionQuery.queryKey });
+    },
   });
   return (
     <form onSubmit={form.onSubmit((values) => save.mutate(values))}>

@@ -13,9 +13,12 @@ import { showSecret } from '@/components/secret';
 
 export const ROLES: Role[] = ['viewer', 'submitter', 'admin'];
 
+// As the API asks.
+const EMAIL = /^[!-?A-~]{1,64}@[!-?A-~]{1,189}$/;
+
 /** Whom to let in, and as what. */
 export function UserForm() {
-  const { t } = useTranslation(['admin', 'words']);
+  const { t } = useTranslation(['admin', 'words', 'problems']);
   const queries = useQueryClient();
   const operates = useAllowed()('operate');
   const { data: session } = useQuery(sessionQuery);
@@ -23,7 +26,7 @@ export function UserForm() {
   const form = useForm({
     initialValues: { email: '', name: '', role: 'viewer' as Role, site: session?.site?.id ?? '', password: true },
     validate: {
-      email: (email) => (email.includes('@') ? null : t('needed')),
+      email: (email) => (EMAIL.test(email.trim()) ? null : t('problems:email_invalid')),
       site: (site) => (site ? null : t('needed')),
     },
   });
@@ -45,7 +48,7 @@ export function UserForm() {
     onSettled: () => queries.invalidateQueries({ queryKey: [{ _id: usersListingQueryKey()[0]._id }] }),
   });
   return (
-    <form onSubmit={form.onSubmit((values) => add.mutate(values))}>
+    <form noValidate onSubmit={form.onSubmit((values) => add.mutate(values))}>
       <Stack>
         <TextInput label={t('users.email')} type="email" data-autofocus {...form.getInputProps('email')} />
         <TextInput label={t('name')} description={t('users.name_hint')} {...form.getInputProps('name')} />

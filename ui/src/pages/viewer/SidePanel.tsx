@@ -1,8 +1,10 @@
 import { Button, Divider, SegmentedControl, Select, Slider, Stack, Switch, Text, Title } from '@mantine/core';
 import type { ReactNode, RefObject } from 'react';
 import { useTranslation } from 'react-i18next';
-import type { FindingView } from '@/client';
+import type { FindingView, JobView } from '@/client';
 import { ProblemNotice } from '@/components/ProblemNotice';
+import { StateBadge } from '@/components/StateBadge';
+import { inWords, Problem } from '@/problem';
 import { Feedback } from './Feedback';
 import { FindingSummary } from './FindingSummary';
 import type { Giving } from './useFeedback';
@@ -55,6 +57,7 @@ export function SidePanel(props: SidePanelProps) {
       <Divider />
       <Part title={t('finding_title')}>
         {main.resultError ? <ProblemNotice error={main.resultError} /> : null}
+        {main.job && main.job.state !== 'succeeded' && <NoResult job={main.job} />}
         {explained.length > 1 && (
           <SegmentedControl
             fullWidth
@@ -90,6 +93,22 @@ export function SidePanel(props: SidePanelProps) {
   );
 }
 
+/** Why there is no finding: not yet, or never. */
+function NoResult({ job }: { job: JobView }) {
+  const { t } = useTranslation(['job', 'words']);
+  const { state, problem, attempt, max_attempts: of } = job;
+  return (
+    <div role="status">
+      <StateBadge state={state} />
+      <Text size="sm" mt={4}>
+        {problem
+          ? inWords(new Problem(problem.status, problem.code, problem.title, problem.detail))
+          : state !== 'succeeded' && t(`situation.${state}`, { attempt, of })}
+      </Text>
+    </div>
+  );
+}
+
 function Presets({ pane }: { pane: PaneState }) {
   const { t } = useTranslation('viewer');
   const { presets, window } = pane;
@@ -103,7 +122,7 @@ function Presets({ pane }: { pane: PaneState }) {
       aria-label={t('window_title')}
       data={presets.map((preset, index) => ({ value: String(index), label: `${index + 1} · ${name(preset.name)}` }))}
       value={chosen < 0 ? null : String(chosen)}
-      placeholder={t('window_own')}
+      placeholder={window ? t('window_own') : undefined}
       allowDeselect={false}
       disabled={presets.length === 0}
       comboboxProps={{ withinPortal: true }}

@@ -27,7 +27,9 @@ const nonce = () => document.querySelector<HTMLMetaElement>('meta[property="csp-
 /** A job's radiograph in full depth, what the model made of it, and what the reader says of that. */
 export function ViewerPage() {
   const { jobId } = useParams({ from: '/inside/jobs/$jobId/view' });
-  const { t } = useTranslation('viewer');
+  // The panel's words about the job too: waited for inside the root, they would hide it, which takes it out and puts it
+  // in again without end.
+  const { t } = useTranslation(['viewer', 'job']);
   const back = (
     <Button
       component={Link}

@@ -1,18 +1,16 @@
 import { useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
-import type { DisplayView, FindingView, ResultView } from '@/client';
-import { radiographsDisplayOptions, resultsResultOptions } from '@/client/@tanstack/react-query.gen';
-import { problemOf } from '@/problem';
+import type { DisplayView, FindingView, JobView, ResultView } from '@/client';
+import { jobsPollOptions, radiographsDisplayOptions, resultsResultOptions } from '@/client/@tanstack/react-query.gen';
 import { type Radiograph, radiographQuery } from './radiograph';
 import { type Preset, presetsOf, type Range } from './windowing';
-
-const WAIT_MS = 10_000;
 
 /** An image that is shown: what is known of it, and how its values are windowed now. */
 export interface PaneState {
   jobId: string;
   display: DisplayView | undefined;
   radiograph: Radiograph | undefined;
+  job: JobView | undefined;
   result: ResultView | undefined;
   resultError: unknown;
   error: unknown;
@@ -31,12 +29,9 @@ export function usePane(jobId: string): PaneState {
   const path = { path: { job_id: jobId } };
   const display = useQuery(radiographsDisplayOptions(path));
   const pixels = useQuery(radiographQuery(jobId));
-  const result = useQuery({
-    ...resultsResultOptions(path),
-    // A job that is not done yet is waited for; the picture is there before.
-    refetchInterval: ({ state }) =>
-      state.error && problemOf(state.error).code === 'result_not_ready' ? WAIT_MS : false,
-  });
+  const job = useQuery(jobsPollOptions(path));
+  // A job that is not done yet is waited for, by its events; the picture is there before.
+  const result = useQuery({ ...resultsResultOptions(path), enabled: job.data?.state === 'succeeded' });
   const [chosen, setChosen] = useState<{ jobId: string; range: Range } | null>(null);
   const [turnedOver, setTurnedOver] = useState(false);
   const presets = useMemo(
@@ -48,8 +43,9 @@ export function usePane(jobId: string): PaneState {
     jobId,
     display: display.data,
     radiograph: pixels.data,
+    job: job.data,
     result: result.data,
-    resultError: result.error,
+    resultError: job.error ?? result.error,
     error: display.error ?? pixels.error,
     retry: () => {
       if (display.error) void display.refetch();
