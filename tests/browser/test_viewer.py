@@ -18,7 +18,6 @@ from tests.browser.conftest import PATIENCE_MS, PHONE, Visit
 from tests.browser.stage import LEG, VIEWER, Stage, dicom, radiograph
 from tests.browser.watch import Watch
 from tests.chaos.batch_corpus import damaged_pixels
-from tests.worker.marked_app import POISON, marked
 
 Picture = NDArray[np.uint8]
 # Of the overlay as the server draws it: the caption's band and the colour bar.
@@ -163,7 +162,9 @@ def test_a_picture_of_eight_bits_is_shown_as_stored(visit: Visit, stage: Stage) 
     assert np.ptp(with_heatmap.astype(int), axis=2).max() > 50, "the heatmap has colours"
 
 
-def test_what_cannot_be_shown_or_judged_says_why(visit: Visit, watch: Watch, stage: Stage) -> None:
+def test_what_cannot_be_shown_or_judged_says_why(
+    visit: Visit, watch: Watch, stage: Stage, furnished: dict[str, str]
+) -> None:
     damaged = stage.give(damaged_pixels(991))
     stage.wait(damaged, "failed")
     watch.allow(f"^422: GET /v1/jobs/{damaged}/(radiograph|display)$")
@@ -173,9 +174,7 @@ def test_what_cannot_be_shown_or_judged_says_why(visit: Visit, watch: Watch, sta
     side = page.get_by_role("complementary", name=said("viewer.side"))
     expect(side).to_contain_text(said("problems.decode_failed"))
     # A sound picture whose job has no result: it is shown, and the panel says what became of the job.
-    poisoned = stage.give(marked(POISON, rows=167))
-    assert stage.wait(poisoned)["state"] == "dead"
-    page = opened(visit, f"/jobs/{poisoned}/view")
+    page = opened(visit, f"/jobs/{furnished['dead']}/view")
     side = page.get_by_role("complementary", name=said("viewer.side"))
     expect(side).to_contain_text(said("problems.worker_crashed"))
     expect(page.get_by_test_id("heatmap")).to_have_count(0)
