@@ -1,7 +1,7 @@
 import { AppShell, Burger, Group, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { Outlet, useMatches, useRouterState } from '@tanstack/react-router';
-import { lazy, Suspense, useEffect } from 'react';
+import { lazy, Suspense, useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useAllowed } from '@/auth/allowed';
 import { useSessionGuard } from '@/auth/guard';
@@ -19,6 +19,7 @@ const Overlays = lazy(() => import('@/shell/Overlays').then(({ Overlays }) => ({
 export function Shell() {
   const { t } = useTranslation();
   const [opened, { toggle, close }] = useDisclosure();
+  const burger = useRef<HTMLButtonElement>(null);
   const path = useRouterState({ select: (state) => state.location.pathname });
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new page closes the menu of a phone
   useEffect(close, [path]);
@@ -31,6 +32,11 @@ export function Shell() {
       footer={{ height: { base: 40, sm: 32 } }}
       navbar={{ width: 220, breakpoint: 'sm', collapsed: { mobile: !opened } }}
       padding="md"
+      onKeyDown={(event) => {
+        if (event.key !== 'Escape' || !opened) return;
+        close();
+        burger.current?.focus();
+      }}
     >
       <a href="#content" className="skip-link">
         {t('skip')}
@@ -38,7 +44,16 @@ export function Shell() {
       <AppShell.Header>
         <Group h="100%" px="md" justify="space-between" wrap="nowrap">
           <Group gap="sm" wrap="nowrap">
-            <Burger opened={opened} onClick={toggle} hiddenFrom="sm" size="sm" aria-label={t('nav.menu')} />
+            <Burger
+              ref={burger}
+              opened={opened}
+              onClick={toggle}
+              hiddenFrom="sm"
+              size="sm"
+              aria-label={t('nav.menu')}
+              aria-expanded={opened}
+              aria-controls="menu"
+            />
             <img src="/icon.svg" width={28} height={28} alt="" />
             <Text fw={700} visibleFrom="xs">
               {t('product')}
@@ -51,12 +66,18 @@ export function Shell() {
           </Group>
         </Group>
       </AppShell.Header>
-      <AppShell.Navbar p="xs" aria-label={t('nav.menu')}>
+      <AppShell.Navbar
+        id="menu"
+        p="xs"
+        className={opened ? undefined : 'closed-menu'}
+        aria-label={t('nav.menu')}
+        onClick={close}
+      >
         <AppShell.Section grow className="scrolled">
           <Navigation />
         </AppShell.Section>
       </AppShell.Navbar>
-      <AppShell.Main id="content" tabIndex={-1}>
+      <AppShell.Main id="content" tabIndex={-1} onFocusCapture={close}>
         <StaleNotice />
         <Suspense fallback={<Pending />}>
           {!plain && <Overlays />}
