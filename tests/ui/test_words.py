@@ -19,7 +19,7 @@ ELSEWHERE = {
 
 
 def codes(of: type[LucencyError] = LucencyError) -> set[str]:
-    """Of the errors that every process knows; the command line has some of its own, which depend on what is imported."""
+    """Of the errors that every process knows. The command line has some of its own, once it was imported."""
     known = {of.code} if of.__module__ == LucencyError.__module__ else set()
     return known.union(*(codes(kind) for kind in of.__subclasses__()))
 
