@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -221,3 +222,9 @@ def _open(idle_s: float) -> ColumnElement[bool]:
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def tell(session: Session, site_ids: Iterable[UUID]) -> None:
+    """With the commit, open pages of these Sites ask anew who is signed in and may do what; none is told who it was."""
+    for site_id in site_ids:
+        session.execute(select(func.pg_notify("changed", f"{site_id} session *")))

@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 from core.errors import NameTaken, NotFound
 from core.vocabulary import AuditAction
 from db.access_tables import Membership
-from db.repositories import audit, quotas
+from db.repositories import audit, quotas, sessions
 from db.repositories.quotas import Usage
 from db.repositories.sites import PLATFORM
 from db.tables import ApiKey, Site
@@ -65,6 +65,7 @@ def change(session: Session, site_id: UUID, *, values: Mapping[str, Any], disabl
         row.disabled_at = (row.disabled_at or session.scalar(select(func.now()))) if disabled else None
         changed["disabled"] = disabled
     session.flush()
+    sessions.tell(session, [site_id])
     _note(session, site_id, actor, changed)
 
 

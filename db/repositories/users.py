@@ -131,6 +131,7 @@ def set_role(session: Session, user_id: UUID, *, site_id: UUID, role: Role | Non
     else:
         member.role = role.value
     session.flush()
+    sessions.tell(session, [site_id])
 
 
 def set_password(session: Session, user_id: UUID, *, password_hash: str, keep: UUID | None = None) -> None:
@@ -140,6 +141,7 @@ def set_password(session: Session, user_id: UUID, *, password_hash: str, keep: U
     user.failures, user.locked_until = 0, None
     sessions.end_all(session, user_id, keep=keep)
     session.flush()
+    sessions.tell(session, _sites_of(session, user_id))
 
 
 def set_disabled(session: Session, user_id: UUID, *, disabled: bool) -> None:
@@ -151,6 +153,7 @@ def set_disabled(session: Session, user_id: UUID, *, disabled: bool) -> None:
     else:
         user.disabled_at, user.failures, user.locked_until = None, 0, None
     session.flush()
+    sessions.tell(session, _sites_of(session, user_id))
 
 
 def record(
@@ -166,10 +169,13 @@ def record(
 
     Call it last in the transaction. No address or name is in it.
     """
-    members = select(Membership.site_id).where(Membership.user_id == user_id)
     # In one order everywhere: each append holds its Site's chain until the transaction ends.
-    wanted = sorted({*session.scalars(members), *also}) or [PLATFORM]
+    wanted = sorted({*_sites_of(session, user_id), *also}) or [PLATFORM]
     for site_id in wanted:
         audit.append(
             session, site_id=site_id, actor=actor, action=action, subject=f"user {user_id}", detail=detail or {}
         )
+
+
+def _sites_of(session: Session, user_id: UUID) -> list[UUID]:
+    return list(session.scalars(select(Membership.site_id).where(Membership.user_id == user_id)))

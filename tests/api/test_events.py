@@ -20,11 +20,12 @@ import api.changes
 import api.streams
 from api.changes import Changes
 from api.streams import EventStream
-from core.vocabulary import Scope
-from db.repositories import jobs, sites, workers
+from core.vocabulary import Role, Scope
+from db.repositories import jobs, sites, users, workers
 from db.session import Database
 from storage.s3 import S3Store
 from tests.api.conftest import Api
+from tests.api.people import make_user
 from tests.api.sse import listening
 from tests.factories import make_job, make_outcome, make_site
 
@@ -142,6 +143,19 @@ def test_batches_studies_models_and_workers_are_told(api: Api, database: Databas
             )
         with pytest.raises(queue.Empty):
             heard.next(within=0.5)
+
+
+def test_who_is_changed_or_put_out_hears_so(api: Api, database: Database, site: UUID) -> None:
+    user = make_user(database, "reader@example.org", roles={site: Role.SUBMITTER})
+    with listening(api.url, api.headers) as heard:
+        for change in (
+            lambda session: users.set_role(session, user, site_id=site, role=Role.VIEWER),
+            lambda session: users.set_disabled(session, user, disabled=True),
+            lambda session: users.set_password(session, user, password_hash="none"),
+        ):
+            with database.unit_of_work() as session:
+                change(session)
+            assert heard.next()[1] == {"session", "overview"}
 
 
 def test_after_a_gap_everything_is_asked_again(api: Api, database: Database, site: UUID) -> None:

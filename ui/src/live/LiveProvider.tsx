@@ -21,7 +21,11 @@ export function LiveProvider({ children }: { children: ReactNode }) {
     if (key === null) return;
     const link = new Link({
       onState: setState,
-      onTopics: (topics) => invalidateTopics(queries, topics),
+      onTopics: (topics) => {
+        invalidateTopics(queries, topics);
+        // A role was changed, or somebody put out: it may be the one who looks at this.
+        if (topics.includes('session')) void queries.invalidateQueries({ queryKey: sessionQuery.queryKey });
+      },
       ask: async () => {
         try {
           await queries.fetchQuery({ ...sessionQuery, staleTime: 0, retry: false });

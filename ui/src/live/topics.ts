@@ -7,6 +7,7 @@ const ALSO: Record<string, readonly string[]> = {
   jobs: ['jobs', 'results', 'deliveries', 'feedback'],
   deliveries: ['deliveries', 'deliveryRules'],
   feedback: ['feedback', 'jobs', 'models'],
+  session: ['session', 'users'],
 };
 
 // Asked again while an answer was under way, which may be from before the change: once more when it is there.
