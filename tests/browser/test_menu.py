@@ -1,4 +1,4 @@
-"""The menu of a phone, by the keyboard, and the page that everybody begins on."""
+"""A phone: its menu by the keyboard, tables as cards; and the page that everybody begins on."""
 
 from __future__ import annotations
 
@@ -35,6 +35,17 @@ def test_a_phones_menu_by_keyboard(visit: Visit) -> None:
     button.click()
     menu.get_by_role("link", name=said("shell.nav.jobs"), exact=True).click()
     expect(menu).to_be_hidden()
+
+
+def test_a_table_on_a_phone_is_cards_with_names_before_values(visit: Visit) -> None:
+    page = visit("/admin/users", viewport=PHONE)
+    settle(page)
+    cell = page.get_by_role("main").locator("td").filter(has_text=VIEWER.email).first
+    assert cell.evaluate("(cell) => getComputedStyle(cell, '::before').content") == f'"{said("admin.name")}"'
+    button = page.get_by_role("main").locator("td:last-child button").first
+    box = button.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= PHONE["width"]
 
 
 def test_a_viewer_begins_with_the_jobs(visit: Visit) -> None:

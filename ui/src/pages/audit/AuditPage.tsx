@@ -41,6 +41,7 @@ export function AuditPage() {
       <Group align="end">
         <MultiSelect
           label={t('action')}
+          placeholder={search.action?.length ? undefined : t('any_action')}
           data={ACTIONS.map((action) => ({ value: action, label: t(`actions.${action}`) }))}
           value={search.action ?? []}
           onChange={(action) => change({ action: action.length > 0 ? (action as AuditAction[]) : undefined })}
@@ -62,7 +63,7 @@ export function AuditPage() {
       {!data && !error && <Skeleton height={420} aria-label={t('shell:loading')} />}
       {data?.items.length === 0 && <Empty icon={<IconShieldCheck size={40} aria-hidden />} title={t('empty')} />}
       {data && data.items.length > 0 && (
-        <WideTable label={t('title')} minWidth={760}>
+        <WideTable label={t('title')} minWidth={760} stacked>
           <Table verticalSpacing="xs">
             <Table.Thead>
               <Table.Tr>
@@ -123,7 +124,7 @@ function Verify({ platform }: { platform: boolean }) {
   });
   const found = verify.data;
   return (
-    <Group>
+    <Group gap={found || verify.isError ? 'md' : 0}>
       <div aria-live="polite">
         {verify.isError && <ProblemNotice error={verify.error} />}
         {found && (

@@ -24,7 +24,7 @@ export function Rules() {
       </Empty>
     );
   return (
-    <WideTable label={t('rules')} minWidth={720}>
+    <WideTable label={t('rules')} minWidth={720} stacked>
       <Table verticalSpacing="sm">
         <Table.Thead>
           <Table.Tr>
@@ -79,7 +79,7 @@ function Rule({ rule }: { rule: DeliveryRuleView }) {
     });
   return (
     <Table.Tr>
-      <Table.Td>
+      <Table.Td data-label={t('rule')}>
         <Text size="sm" fw={600}>
           {rule.name}
         </Text>
@@ -92,7 +92,7 @@ function Rule({ rule }: { rule: DeliveryRuleView }) {
           </Badge>
         )}
       </Table.Td>
-      <Table.Td>
+      <Table.Td data-label={t('target')}>
         <Text size="sm">{targetOf(rule)}</Text>
         {rule.failures > 0 && (
           <Text size="sm" c="red">
@@ -106,13 +106,13 @@ function Rule({ rule }: { rule: DeliveryRuleView }) {
           </Text>
         )}
       </Table.Td>
-      <Table.Td>
+      <Table.Td data-label={t('what')}>
         <Text size="sm">{rule.reports.map((kind) => t(`report.${kind}`)).join(', ')}</Text>
         <Text size="sm" c="dimmed">
           {rule.events.map((state) => t(`words:state.${state}`)).join(', ')}
         </Text>
       </Table.Td>
-      <Table.Td>
+      <Table.Td data-label={t('enabled')}>
         <Switch
           checked={rule.enabled}
           disabled={enable.isPending}
@@ -120,7 +120,7 @@ function Rule({ rule }: { rule: DeliveryRuleView }) {
           aria-label={t('of', { action: t('enabled'), name: rule.name })}
         />
       </Table.Td>
-      <Table.Td>
+      <Table.Td data-label={t('actions')}>
         <Group gap="xs" wrap="nowrap">
           {rule.kind === 'webhook' && (
             <Button size="xs" variant="default" onClick={() => ask('rotate', () => rotate.mutate())}>

@@ -47,7 +47,7 @@ export function Sent() {
       {!data && !error && <Skeleton height={300} aria-label={t('shell:loading')} />}
       {data?.items.length === 0 && <Empty icon={<IconSend size={40} aria-hidden />} title={t('nothing')} />}
       {data && data.items.length > 0 && (
-        <WideTable label={t('sent')} minWidth={720}>
+        <WideTable label={t('sent')} minWidth={720} stacked>
           <Table verticalSpacing="sm">
             <Table.Thead>
               <Table.Tr>
@@ -92,15 +92,15 @@ function Row({ item, rule }: { item: DeliveryView; rule: string | undefined }) {
   });
   return (
     <Table.Tr>
-      <Table.Td>
+      <Table.Td data-label={t('made')}>
         <Anchor size="sm" renderRoot={(props) => <Link {...props} to="/jobs/$jobId" params={{ jobId: item.job_id }} />}>
           <Time at={item.created_at} />
         </Anchor>
       </Table.Td>
-      <Table.Td>
+      <Table.Td data-label={t('rule')}>
         <Text size="sm">{rule ?? '–'}</Text>
       </Table.Td>
-      <Table.Td>
+      <Table.Td data-label={t('state')}>
         <Badge color={COLORS[item.state]} variant="light" tt="none">
           {t(`is.${item.state}`)}
         </Badge>
@@ -114,12 +114,12 @@ function Row({ item, rule }: { item: DeliveryView; rule: string | undefined }) {
           )}
         </Text>
       </Table.Td>
-      <Table.Td maw={320}>
+      <Table.Td data-label={t('problem')} maw={320}>
         {item.code && item.state !== 'delivered' && (
           <Text size="sm">{inWords(new Problem(502, item.code, item.detail ?? item.code, item.detail ?? ''))}</Text>
         )}
       </Table.Td>
-      <Table.Td>
+      <Table.Td data-label={t('actions')}>
         {item.state !== 'pending' && (
           <Button size="xs" variant="default" loading={again.isPending} onClick={() => again.mutate()}>
             {t('redeliver')}

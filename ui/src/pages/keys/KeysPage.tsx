@@ -40,7 +40,7 @@ export function KeysPage() {
         </Empty>
       )}
       {data && data.items.length > 0 && (
-        <WideTable label={t('keys.title')} minWidth={720}>
+        <WideTable label={t('keys.title')} minWidth={720} stacked>
           <Table verticalSpacing="sm">
             <Table.Thead>
               <Table.Tr>
@@ -88,7 +88,7 @@ function KeyRow({ item, onMade }: { item: KeyView; onMade: (made: KeyMade) => vo
     });
   return (
     <Table.Tr>
-      <Table.Td>
+      <Table.Td data-label={t('name')}>
         <Text size="sm" fw={600}>
           {item.name}
         </Text>
@@ -96,7 +96,7 @@ function KeyRow({ item, onMade }: { item: KeyView; onMade: (made: KeyMade) => vo
           {item.prefix}…
         </Text>
       </Table.Td>
-      <Table.Td>
+      <Table.Td data-label={t('keys.may')}>
         <Group gap={4}>
           {item.scopes.map((scope) => (
             <Badge key={scope} variant="default" tt="none">
@@ -105,10 +105,10 @@ function KeyRow({ item, onMade }: { item: KeyView; onMade: (made: KeyMade) => vo
           ))}
         </Group>
       </Table.Td>
-      <Table.Td>
+      <Table.Td data-label={t('keys.used')}>
         <Time at={item.used_at} />
       </Table.Td>
-      <Table.Td>
+      <Table.Td data-label={t('keys.ends')}>
         {item.revoked_at !== null ? (
           <>
             {t('keys.revoked')} <Time at={item.revoked_at} />
@@ -119,7 +119,7 @@ function KeyRow({ item, onMade }: { item: KeyView; onMade: (made: KeyMade) => vo
           t('never')
         )}
       </Table.Td>
-      <Table.Td>
+      <Table.Td data-label={t('actions')}>
         {!ended(item) && (
           <Group gap="xs" wrap="nowrap">
             <Button

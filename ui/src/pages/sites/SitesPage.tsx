@@ -39,7 +39,7 @@ function AllSites() {
   if (data.items.length === 0)
     return <Empty icon={<IconBuildingHospital size={40} aria-hidden />} title={t('sites.empty')} />;
   return (
-    <WideTable label={t('sites.all')} minWidth={760}>
+    <WideTable label={t('sites.all')} minWidth={760} stacked>
       <Table verticalSpacing="sm" captionSide="top">
         <Table.Caption ta="left">{t('sites.all')}</Table.Caption>
         <Table.Thead>
@@ -66,7 +66,7 @@ function SiteRow({ site }: { site: SiteRecord }) {
     modals.open({ title: t('of', { action: t('sites.change'), name: site.name }), children: <SiteForm site={site} /> });
   return (
     <Table.Tr>
-      <Table.Td>
+      <Table.Td data-label={t('name')}>
         <Text size="sm" fw={600}>
           {site.name}
         </Text>
@@ -76,14 +76,14 @@ function SiteRow({ site }: { site: SiteRecord }) {
           </Badge>
         )}
       </Table.Td>
-      <Table.Td>
+      <Table.Td data-label={t('sites.people')}>
         <Text size="sm">{t('sites.members', { count: site.members })}</Text>
         <Text size="sm">{t('sites.keys', { count: site.keys })}</Text>
       </Table.Td>
-      <Table.Td>
+      <Table.Td data-label={t('sites.usage')}>
         <QuotaUse usage={site.usage} />
       </Table.Td>
-      <Table.Td>
+      <Table.Td data-label={t('actions')}>
         <Button
           size="xs"
           variant="default"

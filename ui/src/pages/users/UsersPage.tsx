@@ -41,7 +41,7 @@ export function UsersPage() {
       {!data && !error && <Skeleton height={240} aria-label={t('shell:loading')} />}
       {data?.items.length === 0 && <Empty icon={<IconUsers size={40} aria-hidden />} title={t('users.empty')} />}
       {data && data.items.length > 0 && (
-        <WideTable label={t('users.title')} minWidth={720}>
+        <WideTable label={t('users.title')} minWidth={720} stacked>
           <Table verticalSpacing="sm">
             <Table.Thead>
               <Table.Tr>
@@ -68,7 +68,7 @@ function UserRow({ user, self }: { user: UserView; self: boolean }) {
   const locked = user.locked_until !== null && Date.parse(user.locked_until) > Date.now();
   return (
     <Table.Tr>
-      <Table.Td>
+      <Table.Td data-label={t('name')}>
         <Group gap="xs">
           <Text size="sm" fw={600}>
             {user.name}
@@ -93,7 +93,7 @@ function UserRow({ user, self }: { user: UserView; self: boolean }) {
           {user.email}
         </Text>
       </Table.Td>
-      <Table.Td>
+      <Table.Td data-label={t('users.roles')}>
         <Group gap={4}>
           {user.operator && <Badge tt="none">{t('users.operator')}</Badge>}
           {user.roles.map((role) => (
@@ -103,10 +103,10 @@ function UserRow({ user, self }: { user: UserView; self: boolean }) {
           ))}
         </Group>
       </Table.Td>
-      <Table.Td>
+      <Table.Td data-label={t('users.signed_in')}>
         <Time at={user.signed_in_at} />
       </Table.Td>
-      <Table.Td>{!self && <UserActions user={user} />}</Table.Td>
+      <Table.Td data-label={t('actions')}>{!self && <UserActions user={user} />}</Table.Td>
     </Table.Tr>
   );
 }
