@@ -20,7 +20,7 @@ export function FigureValue({ value, low, high, stacked = false }: FigureValuePr
     <Text span inherit>
       {decimal(value, i18n.language)}{' '}
       {between !== null && (
-        <Text span size="xs" c="dimmed" display={stacked ? 'block' : undefined}>
+        <Text span size="xs" c="dimmed" className="figure" display={stacked ? 'block' : undefined}>
           {between}
         </Text>
       )}

@@ -11,7 +11,7 @@ export function StudyFindings({ findings }: { findings: StudyFindingView[] }) {
   if (findings.length === 0) return <Text size="sm">{t('no_findings')}</Text>;
   return findings.map(({ label, probability, decision, three_way }) => {
     return (
-      <Group key={label} gap="xs" wrap="nowrap">
+      <Group key={label} gap={6}>
         <DecisionBadge decision={three_way?.decision ?? decision} />
         <Text size="sm">
           {nameOf(label, i18n)} {percent(probability, i18n.language)}
