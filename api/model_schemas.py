@@ -111,6 +111,9 @@ class ModelEventView(Schema):
     state: ModelState
     share: float | None
     actor: str
+    actor_name: str | None = Field(
+        default=None, description="What the user or the key is called, for administrators and operators who know it."
+    )
     at: datetime
 
 

@@ -16,8 +16,10 @@ from api.views import model_view
 from core.drift import reference_of
 from core.errors import NotFound, ObjectMissing
 from core.vocabulary import Scope
+from db.repositories import audit_search, model_versions, shadow_predictions, workers
 from db.repositories import drift as drifting
-from db.repositories import model_versions, shadow_predictions, workers
+from db.repositories.sites import PLATFORM, Principal
+from db.session import Session
 from storage.store import bundle_prefix
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -65,10 +67,22 @@ def card(caller: CallerOf, model_id: UUID) -> Response:
 @router.get("/{model_id}/history", response_model=ModelHistory)
 def history(caller: CallerOf, model_id: UUID) -> ModelHistory:
     """What was done with it, the latest first, and who did it."""
-    with caller.session(Scope.READ) as (session, _principal):
+    with caller.session(Scope.READ) as (session, principal):
         model_versions.get(session, model_id)
-        events = reversed(model_versions.events(session, model_id))
-        return ModelHistory(items=[ModelEventView.model_validate(event) for event in events])
+        events = list(reversed(model_versions.events(session, model_id)))
+        names = _names(session, principal, {event.actor for event in events})
+        items = [ModelEventView.model_validate(event) for event in events]
+        return ModelHistory(items=[one.model_copy(update={"actor_name": names.get(one.actor)}) for one in items])
+
+
+def _names(session: Session, principal: Principal, actors: set[str]) -> dict[str, str]:
+    """As the audit log calls them; who may not read it learns nobody's name here."""
+    found: dict[str, str] = {}
+    if Scope.OPERATE in principal.scopes:
+        found |= audit_search.names(session, site_id=PLATFORM, actors=actors)
+    if Scope.ADMIN in principal.scopes:
+        found |= audit_search.names(session, site_id=principal.site_id, actors=actors)
+    return found
 
 
 @router.get("/{model_id}/comparison", response_model=ShadowReport)

@@ -65,6 +65,7 @@ def test_activate_and_roll_back(client: httpx2.Client, model: UUID, database: Da
     history = client.get(f"/v1/models/{new}/history").json()["items"]
     assert [event["kind"] for event in history] == ["rolled_back", "replaced", "activated", "registered"]
     assert history[0]["actor"].startswith("key ")
+    assert history[0]["actor_name"] == "tests"
     assert audited(database) == [
         {"subject": f"model {new}", "verb": "activate", "from": "candidate", "to": "active"},
         {"subject": f"model {newer}", "verb": "activate", "from": "candidate", "to": "active"},

@@ -10,10 +10,11 @@ from playwright.sync_api import Locator, Page, expect
 
 from core.vocabulary import Role
 from tests.browser.catalogue import filled, said
-from tests.browser.conftest import Visit, sign_in
-from tests.browser.stage import ADMIN, HOSPITAL, OPERATOR, Person, Stage, radiograph
+from tests.browser.conftest import PHONE, Visit, sign_in
+from tests.browser.stage import ADMIN, HOSPITAL, OPERATOR, VIEWER, Person, Stage, radiograph
+from tests.browser.survey import axe, overflowing, settle
 from tests.browser.test_submit import choose
-from tests.browser.watch import Watch
+from tests.browser.watch import Watch, violations
 
 # Sooner than the event stream looks by itself whether its session still holds (15 s).
 AT_ONCE_MS = 5_000
@@ -62,6 +63,10 @@ def test_a_key_does_what_it_may_until_it_is_renewed_and_revoked(visit: Visit, st
     page = visit("/admin/keys")
     page.get_by_role("button", name=said("admin.keys.new")).click()
     form = page.get_by_role("dialog", name=said("admin.keys.new"))
+    form.get_by_role("button", name=said("admin.keys.make")).click()
+    expect(form.get_by_text(said("admin.needed"))).to_be_visible()
+    settle(page)
+    assert not violations(axe(page))
     form.get_by_label(said("admin.name")).fill(name)
     form.get_by_role("checkbox", name=said("admin.scope.submit")).uncheck()
     form.get_by_role("button", name=said("admin.keys.make")).click()
@@ -100,6 +105,43 @@ def _audited(page: Page, actions: list[str], person: Person) -> None:
         expect(row(page, said(f"audit.actions.{action}")).first).to_contain_text(person.name)
     page.get_by_role("button", name=said("audit.verify")).click()
     expect(page.get_by_role("alert").filter(has_text=re.compile(r"^All [\d,]+ records"))).to_be_visible()
+
+
+FORMS = {
+    "/admin/users": "admin.users.new",
+    "/admin/sites": "admin.sites.new",
+    "/admin/deliveries": "deliveries.new",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", FORMS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_form_says_what_it_lacks_so_that_all_can_read_it(visit: Visit, path: str, scheme: str) -> None:
+    page = visit(path, as_=OPERATOR, color_scheme=scheme)
+    page.get_by_role("button", name=said(FORMS[path])).click()
+    form = page.get_by_role("dialog", name=said(FORMS[path]))
+    form.locator("button[type=submit]").click()
+    expect(form.locator('[aria-invalid="true"]').first).to_be_visible()
+    settle(page)
+    assert not violations(axe(page))
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    assert not overflowing(page)
+
+
+@pytest.mark.slow
+def test_a_menu_of_actions_works_by_keyboard(visit: Visit) -> None:
+    page = visit("/admin/users")
+    menu = page.get_by_role("button", name=filled("admin.of", action=said("admin.actions"), name=VIEWER.name))
+    menu.press("Enter")
+    first = page.get_by_role("menuitem").first
+    expect(first).to_be_focused()
+    settle(page)
+    assert not violations(axe(page))
+    first.press("ArrowDown")
+    expect(page.get_by_role("menuitem").nth(1)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(menu).to_be_focused()
 
 
 @pytest.mark.slow

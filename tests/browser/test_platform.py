@@ -161,6 +161,7 @@ def test_a_model_is_tried_unseen_activated_and_taken_back(
     page.get_by_role("tab", name=said("models.tabs.history")).click()
     for event in ("replaced", "activated", "retired", "shadowed", "registered"):
         expect(page.get_by_text(said(f"models.event.{event}"), exact=True).first).to_be_visible()
+    expect(page.get_by_role("main").get_by_text(OPERATOR.name).first).to_be_visible()
 
     page.goto("/admin/audit?platform=true")
     expect(row(page, said("audit.actions.model_moved"))).not_to_have_count(0)

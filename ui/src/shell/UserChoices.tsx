@@ -30,7 +30,7 @@ export function UserChoices({ target }: { target: ReactElement }) {
     },
   });
   return (
-    <Menu position="bottom-end" width={240} defaultOpened>
+    <Menu position="bottom-end" withInitialFocusPlaceholder={false} menuItemTabIndex={0} width={240} defaultOpened>
       <Menu.Target>{target}</Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>{session?.user.email}</Menu.Label>

@@ -42,7 +42,7 @@ export function BatchActions({ batch }: { batch: BatchView }) {
       >
         {t('jobs')}
       </Button>
-      <Menu position="bottom-end">
+      <Menu position="bottom-end" withInitialFocusPlaceholder={false} menuItemTabIndex={0}>
         <Menu.Target>
           <Button
             variant="default"

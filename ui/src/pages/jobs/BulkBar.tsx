@@ -47,7 +47,7 @@ export function BulkBar({ filters, selected, onDone }: BulkBarProps) {
           })}
         </>
       )}
-      <Menu position="bottom-end">
+      <Menu position="bottom-end" withInitialFocusPlaceholder={false} menuItemTabIndex={0}>
         <Menu.Target>
           <Button size="xs" variant="default" loading={busy} rightSection={<IconChevronDown size={14} aria-hidden />}>
             {t('all_of_list')}

@@ -21,7 +21,7 @@ export function History({ modelId }: { modelId: string }) {
             {event.share !== null && ` · ${t('of_jobs', { share: percent(event.share, i18n.language) })}`}
           </Text>
           <Text size="xs" c="dimmed">
-            {t('by_whom')} {event.actor}
+            {t('by_whom')} {event.actor_name ?? event.actor}
           </Text>
         </Timeline.Item>
       ))}

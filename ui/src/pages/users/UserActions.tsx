@@ -47,7 +47,7 @@ export function UserActions({ user }: { user: UserView }) {
       onConfirm,
     });
   return (
-    <Menu position="bottom-end">
+    <Menu position="bottom-end" withInitialFocusPlaceholder={false} menuItemTabIndex={0}>
       <Menu.Target>
         <ActionIcon variant="default" size="lg" aria-label={t('of', { action: t('actions'), name: user.name })}>
           <IconDots size={18} aria-hidden />
@@ -67,7 +67,7 @@ export function UserActions({ user }: { user: UserView }) {
             {user.disabled ? (
               <Menu.Item onClick={() => change.mutate({ disabled: false })}>{t('users.enable')}</Menu.Item>
             ) : (
-              <Menu.Item color="red" onClick={() => ask('disable', () => change.mutate({ disabled: true }))}>
+              <Menu.Item onClick={() => ask('disable', () => change.mutate({ disabled: true }))}>
                 {t('users.disable')}
               </Menu.Item>
             )}
