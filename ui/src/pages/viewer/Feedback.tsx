@@ -5,6 +5,7 @@ import { type RefObject, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { FindingView } from '@/client';
 import { feedbackOfJobOptions } from '@/client/@tanstack/react-query.gen';
+import { percent } from '@/components/Decision';
 import { ProblemNotice } from '@/components/ProblemNotice';
 import { Time } from '@/components/Time';
 import type { Giving } from './useFeedback';
@@ -21,7 +22,7 @@ const LONGEST = 2000;
 
 /** What the reader says of a Finding's decision: kept at once, changed or taken back at any time. */
 export function Feedback({ jobId, finding, giving, comment }: FeedbackProps) {
-  const { t } = useTranslation('viewer');
+  const { t, i18n } = useTranslation('viewer');
   const labelName = useLabelName();
   const { data, error, refetch } = useQuery(feedbackOfJobOptions({ path: { job_id: jobId } }));
   const said = data?.items.filter(({ label }) => label === finding.label) ?? [];
@@ -37,6 +38,7 @@ export function Feedback({ jobId, finding, giving, comment }: FeedbackProps) {
       <Text size="sm">
         {t(`${finding.three_way?.decision === 'refer' ? 'feedback_refer' : 'feedback_question'}.${finding.decision}`, {
           label: labelName(finding.label),
+          threshold: percent(finding.threshold, i18n.language),
         })}
       </Text>
       <Group gap="xs" grow>

@@ -9,6 +9,10 @@ export function FindingSummary({ finding }: { finding: FindingView }) {
   const labelName = useLabelName();
   const percent = new Intl.NumberFormat(i18n.language, { style: 'percent', maximumFractionDigits: 1 });
   const decision = finding.three_way?.decision ?? finding.decision;
+  const probability = percent.format(finding.probability);
+  const { lower = null, upper = null } = finding.three_way ?? {};
+  // What decided: the two limits where there are two, as on the job's page.
+  const band = lower === null || upper === null ? null : { lower: percent.format(lower), upper: percent.format(upper) };
   return (
     <div>
       <Group gap="xs">
@@ -22,10 +26,9 @@ export function FindingSummary({ finding }: { finding: FindingView }) {
         </Badge>
       </Group>
       <Text size="sm">
-        {t('probability', {
-          probability: percent.format(finding.probability),
-          threshold: percent.format(finding.threshold),
-        })}
+        {band === null
+          ? t('probability', { probability, threshold: percent.format(finding.threshold) })
+          : t('probability_band', { probability, ...band })}
       </Text>
     </div>
   );
