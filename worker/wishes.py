@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import psutil
+
 from core.vocabulary import WorkerWish
 from db.repositories import workers
 from db.session import Database
@@ -20,9 +22,16 @@ class Wishes:
         return self.wish is WorkerWish.RUN
 
     def begin(self) -> None:
-        """A process that starts is wanted, whatever was wanted of the one before. Raises DatabaseUnavailable."""
+        """A process that starts is wanted, whatever was wanted of the one before. Raises DatabaseUnavailable.
+
+        Those of this machine that died without a word are no longer told of: nobody else can know so soon.
+        """
+        machine = self._name.rpartition(":")[0] + ":"
         with self._database.unit_of_work() as session:
             workers.reset_wish(session, self._name)
+            for other in workers.listing(session, prefix=machine):
+                if other.name != self._name and not psutil.pid_exists(other.pid):
+                    workers.remove(session, other.name)
 
     def follow(self) -> bool:
         """Look again; whether it is another wish than before. Raises DatabaseUnavailable.

@@ -75,9 +75,9 @@ def alive(session: Session, *, within_s: float = 30.0, prefix: str = "", working
     ).one()
 
 
-def listing(session: Session, *, within_s: float | None = None) -> list[Worker]:
-    """Rows by name: all, or those that were seen within `within_s` seconds."""
-    query = select(Worker).order_by(Worker.name)
+def listing(session: Session, *, within_s: float | None = None, prefix: str = "") -> list[Worker]:
+    """Rows by name: all, or those that were seen within `within_s` seconds; whose name starts with `prefix`."""
+    query = select(Worker).where(Worker.name.startswith(prefix, autoescape=True)).order_by(Worker.name)
     if within_s is not None:
         query = query.where(Worker.seen_at > func.now() - func.make_interval(0, 0, 0, 0, 0, 0, within_s))
     return list(session.scalars(query))

@@ -34,9 +34,13 @@ def predictions(database: Database) -> int:
         return session.scalars(select(func.count()).select_from(Prediction)).one()
 
 
-def children(database: Database) -> list[int]:
+def told_of(database: Database) -> list[int]:
     with database.unit_of_work() as session:
-        return [pid for pid in session.scalars(select(Worker.pid)) if psutil.pid_exists(pid)]
+        return list(session.scalars(select(Worker.pid)))
+
+
+def children(database: Database) -> list[int]:
+    return [pid for pid in told_of(database) if psutil.pid_exists(pid)]
 
 
 def events(database: Database, kind: JobEventKind) -> list[UUID]:
@@ -76,6 +80,8 @@ def test_an_input_that_kills_is_dead_after_three_crashes(
         poison = add_job(database, store, site, content=marked(POISON))
         after = [add_job(database, store, site, seed=seed) for seed in range(5, 10)]
         until(lambda: states(database) == {JobState.SUCCEEDED: 10, JobState.DEAD: 1}, timeout=120)
+        # Three have died; the one that lives is told of alone.
+        until(lambda: len(children(database)) == 1 and told_of(database) == children(database))
     row = job(database, poison)
     assert (row.state, row.error_code, row.crash_count, row.attempt) == (JobState.DEAD, "worker_crashed", 3, 3)
     neighbours = [job(database, job_id) for job_id in before + after]
