@@ -1,10 +1,11 @@
-import { Anchor, Badge, Box, Group, Skeleton, Table, Text } from '@mantine/core';
+import { Anchor, Badge, Group, Skeleton, Table, Text } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import type { BatchItemState, ItemView } from '@/client';
 import { Bytes } from '@/components/Bytes';
 import { Decision } from '@/components/Decision';
 import { StateBadge } from '@/components/StateBadge';
+import { WideTable } from '@/components/WideTable';
 import classes from '@/pages/batch/ItemTable.module.css';
 import { inWords, Problem } from '@/problem';
 
@@ -19,22 +20,24 @@ interface ItemTableProps {
 export function ItemTable({ items, paths }: ItemTableProps) {
   const { t } = useTranslation('batches');
   return (
-    <Table verticalSpacing="xs">
-      <Table.Thead>
-        <Table.Tr>
-          <Table.Th>{t('item.file')}</Table.Th>
-          <Table.Th visibleFrom="sm">{t('item.size')}</Table.Th>
-          <Table.Th>{t('item.state')}</Table.Th>
-          <Table.Th visibleFrom="sm">{t('item.result')}</Table.Th>
-          <Table.Th>{t('item.job')}</Table.Th>
-        </Table.Tr>
-      </Table.Thead>
-      <Table.Tbody>
-        {items.map((item) => (
-          <ItemRow key={item.position} item={item} path={paths?.get(item.position)} />
-        ))}
-      </Table.Tbody>
-    </Table>
+    <WideTable label={t('files_title')} minWidth={600} stacked>
+      <Table verticalSpacing="xs">
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>{t('item.file')}</Table.Th>
+            <Table.Th>{t('item.size')}</Table.Th>
+            <Table.Th>{t('item.state')}</Table.Th>
+            <Table.Th>{t('item.result')}</Table.Th>
+            <Table.Th>{t('item.job')}</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {items.map((item) => (
+            <ItemRow key={item.position} item={item} path={paths?.get(item.position)} />
+          ))}
+        </Table.Tbody>
+      </Table>
+    </WideTable>
   );
 }
 
@@ -43,14 +46,14 @@ function ItemRow({ item, path }: { item: ItemView; path: string | null | undefin
   const { state, job, job_state: jobState, code, title, detail, result } = item;
   return (
     <Table.Tr data-state={state} data-job-state={jobState ?? undefined}>
-      <Table.Td className={classes.file}>
+      <Table.Td className={classes.file} data-label={t('item.file')}>
         {path ?? <Skeleton height={14} width="60%" />}
         {code !== null && (
           <Text size="sm">{inWords(new Problem(422, code, title ?? code, detail ?? title ?? ''))}</Text>
         )}
       </Table.Td>
-      <Table.Td visibleFrom="sm">{item.size !== null && <Bytes count={item.size} />}</Table.Td>
-      <Table.Td>
+      <Table.Td data-label={t('item.size')}>{item.size !== null && <Bytes count={item.size} />}</Table.Td>
+      <Table.Td data-label={t('item.state')}>
         <Group gap={4}>
           {(state !== 'job' || jobState === null) && (
             <Badge color={COLORS[state]} variant="light" tt="none">
@@ -59,14 +62,9 @@ function ItemRow({ item, path }: { item: ItemView; path: string | null | undefin
           )}
           {jobState !== null && <StateBadge state={jobState} />}
         </Group>
-        {result !== null && (
-          <Box hiddenFrom="sm" mt={4}>
-            <Decision result={result} wrap />
-          </Box>
-        )}
       </Table.Td>
-      <Table.Td visibleFrom="sm">{result !== null && <Decision result={result} />}</Table.Td>
-      <Table.Td>
+      <Table.Td data-label={t('item.result')}>{result !== null && <Decision result={result} wrap />}</Table.Td>
+      <Table.Td data-label={t('item.job')}>
         {job !== null && (
           <Anchor
             size="sm"

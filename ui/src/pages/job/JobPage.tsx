@@ -13,6 +13,7 @@ import { Facts } from '@/pages/job/Facts';
 import { History } from '@/pages/job/History';
 import { JobActions } from '@/pages/job/JobActions';
 import { Result } from '@/pages/job/Result';
+import { useWorkersLeft } from '@/pages/job/useWorkersLeft';
 import { inWords, Problem } from '@/problem';
 
 const route = getRouteApi('/inside/jobs/$jobId');
@@ -43,6 +44,7 @@ export function JobPage() {
 /** The state in words, and what follows from it. */
 function Situation({ job }: { job: JobView }) {
   const { t } = useTranslation(['job', 'words']);
+  const alone = useWorkersLeft(job) === 0;
   if (job.problem) {
     const { status, code, title, detail } = job.problem;
     return (
@@ -62,6 +64,7 @@ function Situation({ job }: { job: JobView }) {
       title={t(`words:state.${job.state}`)}
     >
       {t(`situation.${job.state}`, { attempt: job.attempt, of: job.max_attempts })}
+      {alone && <div data-no-worker>{t('no_worker')}</div>}
     </Alert>
   );
 }

@@ -40,6 +40,7 @@ export function FileList({ drop, states }: { drop: Drop; states: ItemStates }) {
               share={row.source.size === 0 ? 0 : Math.min(1, row.sent / row.source.size)}
               job={state?.job ?? row.job}
               jobState={state?.job_state ?? null}
+              result={state?.result ?? null}
               problem={row.problem}
               code={state?.code ?? null}
               detail={state?.detail ?? state?.title ?? null}

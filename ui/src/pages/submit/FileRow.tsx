@@ -2,8 +2,9 @@ import { Anchor, Badge, Group, Progress, Text } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { memo } from 'react';
 import { useTranslation } from 'react-i18next';
-import type { JobState } from '@/client';
+import type { HeadlineView, JobState } from '@/client';
 import { Bytes } from '@/components/Bytes';
+import { Decision } from '@/components/Decision';
 import { StateBadge } from '@/components/StateBadge';
 import classes from '@/pages/submit/FileList.module.css';
 import { inWords, Problem } from '@/problem';
@@ -17,6 +18,8 @@ interface FileRowProps {
   share: number;
   job: string | null;
   jobState: JobState | null;
+  /** What was found, once its job succeeded. */
+  result: HeadlineView | null;
   problem: Problem | null;
   /** Why its job ended without a result. */
   code: string | null;
@@ -36,7 +39,7 @@ const COLORS: Record<Stage, string> = {
 
 /** One file on its way, in a line or two. */
 export const FileRow = memo(function FileRow(props: FileRowProps) {
-  const { name, size, stage, share, job, jobState, problem, code, detail } = props;
+  const { name, size, stage, share, job, jobState, result, problem, code, detail } = props;
   const { t } = useTranslation('submit');
   const why = problem ?? (code !== null ? new Problem(422, code, detail ?? code, detail ?? '') : null);
   return (
@@ -45,7 +48,7 @@ export const FileRow = memo(function FileRow(props: FileRowProps) {
         <Text size="sm" className={classes.name}>
           {name}
         </Text>
-        <Group gap="xs" wrap="nowrap" className={classes.signs}>
+        <Group gap="xs" className={classes.signs}>
           <Text size="xs" c="dimmed" visibleFrom="sm">
             <Bytes count={size} />
           </Text>
@@ -56,6 +59,7 @@ export const FileRow = memo(function FileRow(props: FileRowProps) {
             </Badge>
           ) : null}
           {jobState !== null && <StateBadge state={jobState} />}
+          {result !== null && <Decision result={result} wrap />}
           {job !== null && (
             <Anchor
               size="sm"

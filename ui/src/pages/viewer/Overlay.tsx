@@ -13,6 +13,7 @@ interface OverlayProps {
   heatmap: boolean;
   opacity: number;
   boxes: boolean;
+  onLoaded: (source: string) => void;
   onFailed: () => void;
 }
 
@@ -20,7 +21,17 @@ interface OverlayProps {
  * Heatmap and boxes over the picture, as elements that are laid where the viewport says the picture's corners are: they
  * look the same whatever draws the picture. The heatmap's colours are the server's own.
  */
-export function Overlay({ corners, picture, pane, finding, heatmap, opacity, boxes, onFailed }: OverlayProps) {
+export function Overlay({
+  corners,
+  picture,
+  pane,
+  finding,
+  heatmap,
+  opacity,
+  boxes,
+  onLoaded,
+  onFailed,
+}: OverlayProps) {
   const { t } = useTranslation('viewer');
   const labelName = useLabelName();
   const source = finding.explanation?.overlay;
@@ -28,6 +39,8 @@ export function Overlay({ corners, picture, pane, finding, heatmap, opacity, box
     <>
       {heatmap && source && (
         <img
+          // Another finding's must not stay in its place while this one is on its way.
+          key={source}
           src={`${source}?view=colours`}
           alt={t('heatmap_alt', { label: labelName(finding.label) })}
           className={styles.heatmap}
@@ -36,6 +49,7 @@ export function Overlay({ corners, picture, pane, finding, heatmap, opacity, box
           width={picture.width}
           height={picture.height}
           style={{ opacity, transform: matrixOf(corners, picture) }}
+          onLoad={() => onLoaded(source)}
           onError={onFailed}
         />
       )}

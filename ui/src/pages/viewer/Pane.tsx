@@ -86,6 +86,7 @@ function Surface(props: SurfaceProps) {
   const { t, i18n } = useTranslation('viewer');
   const surface = useRef<HTMLDivElement>(null);
   const [lost, setLost] = useState<string | null>(null);
+  const [loaded, setLoaded] = useState<string | null>(null);
   const picture = useMemo(() => ({ width: radiograph.columns, height: radiograph.rows }), [radiograph]);
   const { inverted, jobId } = state;
   const { failed, corners } = useViewport(surface, size, { jobId, radiograph, view, window, inverted, cpu });
@@ -109,6 +110,7 @@ function Surface(props: SurfaceProps) {
   const { center, width } = inUnits(window, display);
   const number = new Intl.NumberFormat(i18n.language, { maximumFractionDigits: Math.abs(width) < 20 ? 2 : 0 });
   const explained = finding !== null && finding.explanation !== null;
+  const awaited = heatmap && explained && loaded !== finding.explanation?.overlay && lost !== finding.label;
   return (
     <>
       <div
@@ -124,9 +126,14 @@ function Surface(props: SurfaceProps) {
         <Overlay
           {...{ corners, picture, finding, heatmap, opacity, boxes }}
           pane={size}
+          onLoaded={setLoaded}
           onFailed={() => setLost(finding.label)}
         />
       )}
+      {/* Always there: a screen reader tells only of changes within what it knows. */}
+      <div className={styles.awaited} aria-live="polite" data-testid="awaited">
+        {awaited && <span className={styles.note}>{t('heatmap_loading')}</span>}
+      </div>
       {heatmap && explained && <ColourBar />}
       {display.spacing && <ScaleBar spacing={display.spacing} scale={scale} rotation={view.rotation} />}
       <div className={clsx(styles.note, styles.readout)} data-testid="readout">
