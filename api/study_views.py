@@ -36,9 +36,11 @@ class StudyView(Schema):
     study_instance_uid: str = Field(description="As stored: not the original one.")
     state: StudyState
     revision: int = Field(description="How often it was settled; a late image opens it again.")
+    created_at: datetime = Field(description="When its first image came; lists are in this order, newest first.")
     last_image_at: datetime
     settled_at: datetime | None = Field(description="The last time, also of an open one.")
     images: int | None = Field(description="When it was settled; null while it is open, as are the next three.")
+    stored_images: int = Field(description="How many are stored now, whether it is open or settled.")
     judged_images: int | None
     failed_images: int | None = Field(description="Images without any result.")
     other_model_images: int | None = Field(description="Images that only another model judged; send them again.")
@@ -83,9 +85,11 @@ def study_view(row: StudyRow) -> StudyView:
         study_instance_uid=row.study_instance_uid,
         state=StudyState(result.state),
         revision=result.revision,
+        created_at=result.created_at,
         last_image_at=result.last_image_at,
         settled_at=result.settled_at,
         images=result.images if settled else None,
+        stored_images=row.stored_images,
         judged_images=result.images - result.failed_images - result.other_images if settled else None,
         failed_images=result.failed_images if settled else None,
         other_model_images=result.other_images if settled else None,

@@ -122,6 +122,7 @@ class BatchView(BatchSummary):
     done: bool = Field(description="Closed, and every file is through.")
     throughput: ThroughputView
     eta_s: float | None
+    through_at: datetime | None = Field(description="When the last file was through; null until `done`.")
 
 
 class NewBatchView(BatchView):

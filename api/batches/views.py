@@ -75,6 +75,9 @@ def batch_view(batch: Batch, tallies: Sequence[Tally]) -> BatchView:
             window_s=round(window, 1), received_per_s=round(received, 3), finished_per_s=round(finished, 3)
         ),
         eta_s=None if eta is None else round(eta, 1),
+        through_at=max((tally.last_at for tally in tallies if tally.last_at is not None), default=None)
+        if done
+        else None,
     )
 
 

@@ -27,7 +27,7 @@ def listing(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> StudyPage:
-    """The site's Studies, newest first."""
+    """The site's Studies, by when their first image came, newest first."""
     before = decode_cursor(cursor) if cursor is not None else None
     with caller.session(Scope.READ) as (session, principal):
         rows = studies.page(session, site_id=principal.site_id, state=state, limit=limit + 1, before=before)

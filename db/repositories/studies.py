@@ -14,13 +14,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, text, tuple_
+from sqlalchemy import delete, func, select, text, tuple_
 from sqlalchemy.orm import Session, load_only
 
 from core.errors import NotFound
 from core.vocabulary import JobState, StudyState
 from db.hospital_tables import StudyResult
-from db.tables import Finding, ModelVersion, Study
+from db.tables import Finding, Image, ModelVersion, Study
 
 # Where work is still to come; a job that is held is not: the others' result does not wait for its release.
 ACTIVE = (JobState.QUEUED, JobState.RUNNING, JobState.RETRY_WAIT)
@@ -133,11 +133,14 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class StudyRow:
-    """A Study's result with its UID as stored, and with its ModelVersion where one judged it."""
+    """A Study's result with its UID as stored, with its ModelVersion where one judged it, and how many images it holds
+    now: an open one's result does not count them all.
+    """
 
     result: StudyResult
     study_instance_uid: str
     model_version: ModelVersion | None
+    stored_images: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,8 +285,9 @@ def page_of_members(
 
 
 def _rows(session: Session, where: Sequence[Any], *, limit: int) -> list[StudyRow]:
+    stored = select(func.count()).select_from(Image).where(Image.study_id == StudyResult.study_id)
     query = (
-        select(StudyResult, Study.study_instance_uid, ModelVersion)
+        select(StudyResult, Study.study_instance_uid, ModelVersion, stored.scalar_subquery())
         .join(Study, Study.id == StudyResult.study_id)
         .outerjoin(ModelVersion, ModelVersion.id == StudyResult.model_version_id)
         .where(*where)
@@ -292,7 +296,7 @@ def _rows(session: Session, where: Sequence[Any], *, limit: int) -> list[StudyRo
         .options(load_only(ModelVersion.name, ModelVersion.version, ModelVersion.digest))
         .execution_options(populate_existing=True)
     )
-    return [StudyRow(result, uid, version) for result, uid, version in session.execute(query)]
+    return [StudyRow(*row) for row in session.execute(query)]
 
 
 def _row(settlement: Settlement) -> dict[str, Any]:

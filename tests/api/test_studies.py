@@ -25,6 +25,7 @@ def test_from_open_to_settled_and_back(
     (listed,) = client.get("/v1/studies").json()["items"]
     assert (listed["state"], listed["revision"], listed["study_instance_uid"]) == ("open", 0, "1.2")
     assert {listed[name] for name in ("findings", "images", "rule", "model_version", "settled_at")} == {None}
+    assert (listed["stored_images"], listed["created_at"] <= listed["last_image_at"]) == (2, True)
     judge(database, version, 0.9, 0.7)
     quiet(database)
     settle_due(database, settings)
@@ -45,6 +46,7 @@ def test_from_open_to_settled_and_back(
         add_image(session, site, "1.2")
     study = client.get(f"/v1/studies/{study['id']}").json()
     assert (study["state"], study["revision"], study["findings"]) == ("open", 1, None)
+    assert (study["images"], study["stored_images"], study["created_at"]) == (None, 3, listed["created_at"])
     assert [member["judged_by"] for member in study["members"]] == [None] * 3
     assert study["members"][0]["job_state"] == "queued"
 
@@ -62,15 +64,19 @@ def test_pages(client: httpx2.Client, database: Database, site: UUID) -> None:
                 " (SELECT id FROM study WHERE study_instance_uid = '1.2')"
             )
         )
+        add_image(session, site, "1.0")  # a late image of the oldest leaves it in its place
     seen: list[str] = []
+    times: list[str] = []
     path: str | None = "/v1/studies?limit=2&state=open"
     while path:
         response = client.get(path)
         page = response.json()
         seen += [item["study_instance_uid"] for item in page["items"]]
+        times += [item["created_at"] for item in page["items"]]
         assert ("link" in response.headers) == (page["next"] is not None)
         path = f"/v1/studies?limit=2&state=open&cursor={page['next']}" if page["next"] else None
     assert seen == ["1.4", "1.3", "1.1", "1.0"]
+    assert times == sorted(times, reverse=True)
     assert [item["study_instance_uid"] for item in client.get("/v1/studies?state=settled").json()["items"]] == ["1.2"]
     assert client.get("/v1/studies?state=half").status_code == 422
     assert client.get("/v1/studies?cursor=x").json()["code"] == "request_invalid"

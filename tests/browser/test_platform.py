@@ -88,10 +88,14 @@ def test_a_worker_is_drained_resumed_and_started_anew(visit: Visit, stage: Stage
         expect(figure(overview, "workers")).to_contain_text(filled("overview.figure.drained", count=1))
         watched.wait_for_timeout(2_000)
         expect(watched.locator('[data-state="queued"]').first).to_be_visible()
+        # Its page says why it waits, and stops saying so when it goes on.
+        alone = watched.get_by_text(said("job.no_worker"))
+        expect(alone).to_be_visible(timeout=FOLLOW_MS)
     finally:
         drained.get_by_role("button", name=said("workers.resume"), exact=True).click()
     expect(card).to_have_count(1, timeout=FOLLOW_MS)
     expect(watched.locator('[data-state="succeeded"]').first).to_be_visible(timeout=RESULT_MS)
+    expect(alone).to_have_count(0)
 
     before = stage.child_of("worker-a")
     named = filled("workers.process", pid=before)

@@ -66,4 +66,6 @@ def test_a_zip_with_duplicates_and_a_stray_file_adds_up(visit: Visit, stage: Sta
         said("submit.tally.judged_of").replace("{{judged}}", "4").replace("{{count}}", "4")
     )
     assert card.locator('[data-stage="duplicate"]').count() == 1
+    # Each row says what was found in its file.
+    expect(card.locator('[data-job-state="succeeded"] [data-decision]')).to_have_count(4)
     assert card.locator('[data-stage="rejected"]').count() == 1

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.catalogue import said
 from tests.browser.conftest import PATIENCE_MS, PHONE, Visit
@@ -246,6 +246,18 @@ def test_another_image_stands_beside_it(visit: Visit, stage: Stage) -> None:
     page.wait_for_timeout(300)
     percents = [text.split("·")[-1] for text in page.get_by_test_id("readout").all_inner_texts()]
     assert percents[0] != percents[1], "and one by one"
+
+
+def test_a_heatmap_on_its_way_is_told_of(visit: Visit, furnished: dict[str, str]) -> None:
+    page = visit(f"/jobs/{furnished['job']}")
+    stopped: list[Route] = []
+    page.route("**/v1/**view=colours*", stopped.append)
+    page.goto(f"/jobs/{furnished['job']}/view")
+    sign = page.get_by_test_id("awaited")
+    expect(sign).to_have_text(said("viewer.heatmap_loading"), timeout=PATIENCE_MS)
+    for route in stopped:
+        route.continue_()
+    expect(sign).to_have_text("", timeout=PATIENCE_MS)
 
 
 def test_what_a_reader_says_is_kept(visit: Visit, stage: Stage, furnished: dict[str, str]) -> None:

@@ -20,7 +20,8 @@ from db.tables import UNSUCCESSFUL_STATES, Job, quoted
 class Tally:
     """How many files share an item's state, their Job's and the code of what went wrong.
 
-    `received` of them were decided, and `finished` through, in the last `window_s` seconds.
+    `received` of them were decided, and `finished` through, in the last `window_s` seconds; `last_at`: when the last
+    one was through.
     """
 
     state: BatchItemState
@@ -30,6 +31,7 @@ class Tally:
     through: int
     received: int
     finished: int
+    last_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ WITH file AS (
 )
 SELECT state, job_state, code, count(*) AS files, count(through_at) AS through,
     count(*) FILTER (WHERE received_at > now() - make_interval(secs => :window_s)) AS received,
-    count(*) FILTER (WHERE through_at > now() - make_interval(secs => :window_s)) AS finished
+    count(*) FILTER (WHERE through_at > now() - make_interval(secs => :window_s)) AS finished,
+    max(through_at) AS last_at
 FROM file GROUP BY state, job_state, code
 """)  # noqa: S608 — the words of our own vocabulary
 
@@ -132,6 +135,7 @@ def tallies(session: Session, *, batch_id: UUID, window_s: float) -> list[Tally]
             through=row.through,
             received=row.received,
             finished=row.finished,
+            last_at=row.last_at,
         )
         for row in rows
     ]

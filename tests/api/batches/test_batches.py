@@ -45,12 +45,14 @@ def test_life(client: httpx2.Client, judge: Judge) -> None:
     assert {(one["stage"], one["code"], one["count"]) for one in closed["failures"]} == {
         ("rejected", "not_received", 1), ("rejected", "type_unsupported", 1),
     }  # fmt: skip
-    assert (closed["progress"], closed["done"]) == (0.4, False)
+    assert (closed["progress"], closed["done"], closed["through_at"]) == (0.4, False, None)
     assert put(client, batch, b"x").json()["code"] == "not_received"
 
     assert judge.all(fail=1) == 2
     over = look(client, batch)
     assert (over["progress"], over["done"], over["eta_s"]) == (1.0, True, 0.0)
+    jobs = [client.get(f"/v1/jobs/{one['job']}").json() for one in items(client, batch) if one["job"]]
+    assert over["through_at"] == max(job["finished_at"] for job in jobs) > batch["created_at"]
     assert over["jobs"]["succeeded"] == over["jobs"]["failed"] == 1
     causes = {(one["stage"], one["code"]): one["count"] for one in over["failures"]}
     # Its duplicate has no result either.

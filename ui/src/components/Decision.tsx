@@ -16,7 +16,7 @@ export function Decision({ result, wrap = false }: { result: Headline; wrap?: bo
   const { i18n } = useTranslation();
   const decision = result.three_way ?? result.decision;
   return (
-    <Group gap={wrap ? 2 : 6} wrap={wrap ? 'wrap' : 'nowrap'}>
+    <Group gap={wrap ? '2px 6px' : 6} wrap={wrap ? 'wrap' : 'nowrap'}>
       {decision !== null && <DecisionBadge decision={decision} size="md" />}
       {result.label !== null && (
         <Text size="sm" span truncate>

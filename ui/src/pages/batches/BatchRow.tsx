@@ -6,7 +6,7 @@ import type { BatchSummary } from '@/client';
 import { batchesLookOptions } from '@/client/@tanstack/react-query.gen';
 import { Time } from '@/components/Time';
 import { BatchProgress } from '@/pages/batches/BatchProgress';
-import { Remaining } from '@/pages/batches/Remaining';
+import { Overall, Remaining } from '@/pages/batches/Remaining';
 
 /** One batch of the list. It asks for its own counts, so that an event about one asks again for one. */
 export function BatchRow({ batch }: { batch: BatchSummary }) {
@@ -29,7 +29,9 @@ export function BatchRow({ batch }: { batch: BatchSummary }) {
       </Table.Td>
       <Table.Td visibleFrom="sm">{number.format(batch.files)}</Table.Td>
       <Table.Td>{data ? <BatchProgress batch={data} /> : <Skeleton height={30} />}</Table.Td>
-      <Table.Td visibleFrom="md">{data && !data.done && <Remaining batch={data} />}</Table.Td>
+      <Table.Td visibleFrom="md">
+        {data && (data.done ? <Overall batch={data} /> : <Remaining batch={data} />)}
+      </Table.Td>
       <Table.Td visibleFrom="sm">
         {failures > 0 && (
           <Badge color="red" variant="light" tt="none">

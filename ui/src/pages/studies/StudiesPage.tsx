@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 import type { StudyState, StudyView } from '@/client';
 import { studiesListingOptions } from '@/client/@tanstack/react-query.gen';
 import { Empty } from '@/components/Empty';
+import { whole } from '@/components/numbers';
 import { Page } from '@/components/Page';
 import { ProblemNotice } from '@/components/ProblemNotice';
 import { Time } from '@/components/Time';
@@ -16,7 +17,7 @@ const PAGE = 25;
 const STATES = ['all', 'open', 'settled'] as const;
 const route = getRouteApi('/inside/studies');
 
-/** The Site's exams, newest first, and what their images say together. */
+/** The Site's exams, by when their first image came, newest first, and what their images say together. */
 export function StudiesPage() {
   const { t } = useTranslation(['studies', 'shell']);
   const raw = route.useSearch();
@@ -62,16 +63,17 @@ export function StudiesPage() {
 }
 
 function StudyTable({ studies }: { studies: StudyView[] }) {
-  const { t } = useTranslation('studies');
+  const { t, i18n } = useTranslation('studies');
   return (
     <Table highlightOnHover verticalSpacing="sm">
       <Table.Thead>
         <Table.Tr>
-          <Table.Th>{t('column.last_image')}</Table.Th>
+          <Table.Th>{t('column.first_image')}</Table.Th>
+          <Table.Th visibleFrom="md">{t('column.last_image')}</Table.Th>
           <Table.Th visibleFrom="sm">{t('column.state')}</Table.Th>
           <Table.Th>{t('column.result')}</Table.Th>
           <Table.Th visibleFrom="sm">{t('column.images')}</Table.Th>
-          <Table.Th visibleFrom="lg">{t('column.uid')}</Table.Th>
+          <Table.Th visibleFrom="xl">{t('column.uid')}</Table.Th>
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>
@@ -82,8 +84,11 @@ function StudyTable({ studies }: { studies: StudyView[] }) {
                 size="sm"
                 renderRoot={(props) => <Link {...props} to="/studies/$studyId" params={{ studyId: study.id }} />}
               >
-                <Time at={study.last_image_at} />
+                <Time at={study.created_at} />
               </Anchor>
+            </Table.Td>
+            <Table.Td visibleFrom="md">
+              <Time at={study.last_image_at} />
             </Table.Td>
             <Table.Td visibleFrom="sm">
               <StudyStateBadge state={study.state} />
@@ -97,8 +102,8 @@ function StudyTable({ studies }: { studies: StudyView[] }) {
                 <StudyFindings findings={study.findings} />
               )}
             </Table.Td>
-            <Table.Td visibleFrom="sm">{study.images ?? '–'}</Table.Td>
-            <Table.Td visibleFrom="lg">
+            <Table.Td visibleFrom="sm">{whole(study.stored_images, i18n.language)}</Table.Td>
+            <Table.Td visibleFrom="xl">
               <Text size="xs" ff="monospace" truncate maw={260} title={study.study_instance_uid}>
                 {study.study_instance_uid}
               </Text>

@@ -9,7 +9,7 @@ export function StudyStateBadge({ state }: { state: StudyState }) {
   const { t } = useTranslation('studies');
   return (
     <Tooltip label={t(`state_hint.${state}`)} multiline w={260}>
-      <Badge color={COLORS[state]} variant="light" tt="none">
+      <Badge color={COLORS[state]} variant="light" tt="none" miw="max-content">
         {t(`state.${state}`)}
       </Badge>
     </Tooltip>
