@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.catalogue import said
+from tests.browser.catalogue import filled, said
 from tests.browser.conftest import PATIENCE_MS, PHONE, Visit
 from tests.browser.stage import LEG, VIEWER, Stage, dicom, radiograph
 from tests.browser.watch import Watch
@@ -251,13 +251,29 @@ def test_another_image_stands_beside_it(visit: Visit, stage: Stage) -> None:
 def test_a_heatmap_on_its_way_is_told_of(visit: Visit, furnished: dict[str, str]) -> None:
     page = visit(f"/jobs/{furnished['job']}")
     stopped: list[Route] = []
-    page.route("**/v1/**view=colours*", stopped.append)
+    # Playwright takes no built-in method.
+    page.route("**/v1/**view=colours*", lambda route: stopped.append(route))  # noqa: PLW0108
     page.goto(f"/jobs/{furnished['job']}/view")
     sign = page.get_by_test_id("awaited")
     expect(sign).to_have_text(said("viewer.heatmap_loading"), timeout=PATIENCE_MS)
     for route in stopped:
         route.continue_()
     expect(sign).to_have_text("", timeout=PATIENCE_MS)
+
+
+def _counted(visit: Visit, stage: Stage, model: str) -> None:
+    """The model's page counts what few readers said, with its interval: 1 of 1 is no sensitivity of 1."""
+    told = stage.hospital.get("/v1/feedback/summary", params={"model_version_id": model}).raise_for_status().json()
+    (figures,) = (one for one in told["items"] if one["label"] == "fracture")
+    name, right, wrong = ("sensitivity", "true_positives", "false_negatives")
+    if figures[name] is None:
+        name, right, wrong = ("specificity", "true_negatives", "false_positives")
+    share = visit(f"/admin/models/{model}?tab=live").locator(f'[data-figure="{name}"]').first
+    count = figures[right] + figures[wrong]
+    expect(share.get_by_role("cell")).to_have_text(
+        f"{filled('models.feedback.of', right=figures[right], n=count)} "
+        f"({figures[name]['lower']:.3f}–{figures[name]['upper']:.3f})"
+    )
 
 
 def test_what_a_reader_says_is_kept(visit: Visit, stage: Stage, furnished: dict[str, str]) -> None:
@@ -272,6 +288,7 @@ def test_what_a_reader_says_is_kept(visit: Visit, stage: Stage, furnished: dict[
     expect(page.get_by_role("button", name=said("viewer.save_comment"))).to_have_count(0)
     (kept,) = stage.hospital.get(f"/v1/jobs/{job}/feedback").json()["items"]
     assert (kept["verdict"], kept["comment"]) == ("accept", "air, not bone")
+    _counted(visit, stage, furnished["model"])
     page.reload()
     expect(accept).to_have_attribute("aria-pressed", "true")
     reject.click()
