@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.browser.conftest import BUILT, Visit
-from tests.browser.stage import SUBMITTER, Stage
+from tests.browser.stage import SUBMITTER, VIEWER, Stage
 from tests.browser.survey import settle
 from tests.browser.watch import Watch
 
@@ -43,8 +43,9 @@ def packed(files: Iterable[str]) -> int:
 
 
 def test_first_pages_stay_within_the_budget_as_built() -> None:
-    always = ["index.html", *(f"src/i18n/en/{name}.json" for name in ("shell", "words", "problems", "submit", "login"))]
-    for page in ("src/pages/login/LoginPage.tsx", "src/pages/submit/SubmitPage.tsx"):
+    words = ("shell", "words", "problems", "submit", "login", "jobs")
+    always = ["index.html", *(f"src/i18n/en/{name}.json" for name in words)]
+    for page in ("src/pages/login/LoginPage.tsx", "src/pages/submit/SubmitPage.tsx", "src/pages/jobs/JobsPage.tsx"):
         shell = [] if "login" in page else [SHELL]
         assert packed(closure([*always, *shell, page])) <= FIRST_PAGE, page
 
@@ -69,7 +70,7 @@ def fetched(watch: Watch) -> set[str]:
 
 def test_first_pages_stay_within_the_budget_in_the_browser(visit: Visit, watch: Watch) -> None:
     watch.allow("^401: GET /v1/session$")
-    for path, person in (("/login", None), ("/", SUBMITTER)):
+    for path, person in (("/login", None), ("/", SUBMITTER), ("/", VIEWER)):
         watch.requested.clear()
         settle(visit(path, as_=person))
         scripts = fetched(watch)

@@ -20,7 +20,7 @@ interface BulkBarProps {
 const ICONS = { cancel: IconPlayerStop, retry: IconRepeat } as const;
 
 /** Cancel or retry what is chosen, or all of the list; asked before. */
-export function BulkBar({ filters, selected, onDone }: BulkBarProps) {
+export default function BulkBar({ filters, selected, onDone }: BulkBarProps) {
   const { t } = useTranslation('jobs');
   const { ask, busy } = useBulk(onDone);
   return (

@@ -1,15 +1,15 @@
-import { Button, Collapse, Group, MultiSelect, NumberInput, Pill, SimpleGrid, Stack, TextInput } from '@mantine/core';
+import { Button, Collapse, Group, Pill, Skeleton, Stack, TextInput } from '@mantine/core';
 import { useDebouncedCallback, useDisclosure } from '@mantine/hooks';
 import { IconFilter, IconSearch } from '@tabler/icons-react';
-import { useQuery } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { lazy, Suspense, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { modelsListingOptions } from '@/client/@tanstack/react-query.gen';
-import { nameOf } from '@/i18n/labels';
-import { DayInput } from '@/pages/jobs/DayInput';
-import { DECISIONS, type JobFilters, STATES } from '@/pages/jobs/search';
+import { States } from '@/pages/jobs/States';
+import type { JobFilters } from '@/pages/jobs/search';
 
-interface FiltersProps {
+// Its lists and number fields are a fifth of the page's script.
+const More = lazy(() => import('@/pages/jobs/More'));
+
+export interface FiltersProps {
   filters: JobFilters;
   onChange: (filters: JobFilters) => void;
 }
@@ -19,23 +19,31 @@ export function Filters({ filters, onChange }: FiltersProps) {
   const { t } = useTranslation('jobs');
   const { text, state: _state, ...rest } = filters;
   const [opened, { toggle }] = useDisclosure(Object.keys(rest).length > 0);
+  const [seen, setSeen] = useState(opened);
   return (
     <Stack gap="xs">
       <Group align="flex-start" gap="sm">
         <SearchInput text={text ?? ''} onChange={(next) => onChange({ ...filters, text: next })} />
-        <States filters={filters} onChange={onChange} />
         <Button
           mt={24}
           variant={opened ? 'light' : 'default'}
           leftSection={<IconFilter size={16} aria-hidden />}
-          onClick={toggle}
+          onClick={() => {
+            setSeen(true);
+            toggle();
+          }}
           aria-expanded={opened}
         >
           {t('filters')}
         </Button>
       </Group>
+      <States filters={filters} onChange={onChange} />
       <Collapse expanded={opened}>
-        <More filters={filters} onChange={onChange} />
+        {seen && (
+          <Suspense fallback={<Skeleton height={150} />}>
+            <More filters={filters} onChange={onChange} />
+          </Suspense>
+        )}
       </Collapse>
       <Links filters={filters} onChange={onChange} />
     </Stack>
@@ -62,76 +70,6 @@ function SearchInput({ text, onChange }: { text: string; onChange: (text: string
         settle(event.currentTarget.value.trim());
       }}
     />
-  );
-}
-
-function States({ filters, onChange }: FiltersProps) {
-  const { t } = useTranslation(['jobs', 'words']);
-  return (
-    <MultiSelect
-      flex="1 1 14rem"
-      label={t('state')}
-      placeholder={filters.state?.length ? undefined : t('any')}
-      data={STATES.map((one) => ({ value: one, label: t(`words:state.${one}`) }))}
-      value={filters.state ?? []}
-      onChange={(state) => onChange({ ...filters, state: STATES.filter((one) => state.includes(one)) })}
-      clearable
-      clearButtonProps={{ 'aria-label': t('clear_one', { name: t('state') }) }}
-    />
-  );
-}
-
-function More({ filters, onChange }: FiltersProps) {
-  const { t, i18n } = useTranslation(['jobs', 'words']);
-  const { data: models } = useQuery(modelsListingOptions());
-  const regions = Object.keys(i18n.getResource(i18n.language, 'words', 'region') as object);
-  const known = [...new Set([...regions, ...(filters.region ?? [])])];
-  const [priority] = filters.priority ?? [];
-  return (
-    <SimpleGrid cols={{ base: 1, xs: 2, md: 3 }} spacing="sm">
-      <MultiSelect
-        label={t('decision')}
-        placeholder={filters.decision?.length ? undefined : t('any')}
-        data={DECISIONS.map((one) => ({ value: one, label: t(`words:decision.${one}`) }))}
-        value={filters.decision ?? []}
-        onChange={(decision) => onChange({ ...filters, decision: DECISIONS.filter((one) => decision.includes(one)) })}
-      />
-      <MultiSelect
-        label={t('region')}
-        placeholder={filters.region?.length ? undefined : t('any')}
-        data={known.map((one) => ({ value: one, label: nameOf(one, i18n) }))}
-        value={filters.region ?? []}
-        onChange={(region) => onChange({ ...filters, region })}
-      />
-      <MultiSelect
-        label={t('model')}
-        placeholder={filters.model?.length ? undefined : t('any')}
-        data={(models?.items ?? []).map((one) => ({ value: one.id, label: `${one.name} ${one.version}` }))}
-        value={filters.model ?? []}
-        onChange={(model) => onChange({ ...filters, model })}
-      />
-      <NumberInput
-        label={t('priority')}
-        placeholder={t('priority_range')}
-        min={-10}
-        max={10}
-        clampBehavior="strict"
-        allowDecimal={false}
-        value={priority ?? ''}
-        onChange={(value) => onChange({ ...filters, priority: typeof value === 'number' ? [value] : [] })}
-      />
-      <DayInput
-        label={t('from')}
-        at={filters.created_from}
-        onChange={(created_from) => onChange({ ...filters, created_from })}
-      />
-      <DayInput
-        label={t('to')}
-        at={filters.created_to}
-        last
-        onChange={(created_to) => onChange({ ...filters, created_to })}
-      />
-    </SimpleGrid>
   );
 }
 

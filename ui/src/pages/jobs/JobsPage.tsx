@@ -2,19 +2,21 @@ import { Button, Group, Skeleton, Stack, Text } from '@mantine/core';
 import { IconDownload, IconPhoto } from '@tabler/icons-react';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { useCallback, useEffect, useState } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useAllowed } from '@/auth/allowed';
 import { jobsListingOptions } from '@/client/@tanstack/react-query.gen';
 import { Empty } from '@/components/Empty';
 import { Page } from '@/components/Page';
 import { ProblemNotice } from '@/components/ProblemNotice';
-import { BulkBar } from '@/pages/jobs/BulkBar';
 import { Count } from '@/pages/jobs/Count';
 import { Filters } from '@/pages/jobs/Filters';
 import { JobList } from '@/pages/jobs/JobList';
 import { Pager } from '@/pages/jobs/Pager';
 import { asParameters, asQuery, type JobFilters, type JobSearch, readSearch, stripped } from '@/pages/jobs/search';
+
+// Its menu comes for those alone who may use it.
+const BulkBar = lazy(() => import('@/pages/jobs/BulkBar'));
 
 const route = getRouteApi('/inside/jobs');
 const PAGE = 50;
@@ -58,7 +60,11 @@ export function JobsPage() {
       <Filters filters={filters} onChange={change} />
       <Group justify="space-between">
         <Count filters={filters} />
-        {allowed('submit') && <BulkBar filters={filters} selected={selected} onDone={() => setSelected(new Set())} />}
+        {allowed('submit') && (
+          <Suspense fallback={<Skeleton width={220} height={30} />}>
+            <BulkBar filters={filters} selected={selected} onDone={() => setSelected(new Set())} />
+          </Suspense>
+        )}
       </Group>
       {error && <ProblemNotice error={error} onRetry={() => void refetch()} />}
       {!data && !error && <Skeleton height={600} />}
