@@ -21,6 +21,7 @@ def test_a_phones_menu_by_keyboard(visit: Visit) -> None:
     settle(page)
     for _ in range(7):
         page.keyboard.press("Tab")
+        page.wait_for_timeout(50)  # the frame in which it comes into view
         assert page.evaluate(UNSEEN) is None
     menu = page.get_by_role("navigation", name=said("shell.nav.menu"))
     button = page.get_by_role("button", name=said("shell.nav.menu"))

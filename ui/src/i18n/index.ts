@@ -1,4 +1,3 @@
-import dayjs from 'dayjs';
 import i18next, { type BackendModule } from 'i18next';
 import { initReactI18next } from 'react-i18next';
 
@@ -59,5 +58,4 @@ export async function chooseLanguage(language: Language): Promise<void> {
 
 function settle(language: Language): void {
   document.documentElement.lang = language;
-  dayjs.locale(language);
 }

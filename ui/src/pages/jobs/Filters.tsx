@@ -1,4 +1,4 @@
-import { Button, Collapse, Group, Pill, Skeleton, Stack, TextInput } from '@mantine/core';
+import { Button, Collapse, Group, Skeleton, Stack, TextInput } from '@mantine/core';
 import { useDebouncedCallback, useDisclosure } from '@mantine/hooks';
 import { IconFilter, IconSearch } from '@tabler/icons-react';
 import { lazy, Suspense, useEffect, useState } from 'react';
@@ -8,6 +8,7 @@ import type { JobFilters } from '@/pages/jobs/search';
 
 // Its lists and number fields are a fifth of the page's script.
 const More = lazy(() => import('@/pages/jobs/More'));
+const Linked = lazy(() => import('@/pages/jobs/Linked'));
 
 export interface FiltersProps {
   filters: JobFilters;
@@ -45,7 +46,11 @@ export function Filters({ filters, onChange }: FiltersProps) {
           </Suspense>
         )}
       </Collapse>
-      <Links filters={filters} onChange={onChange} />
+      {isLinked(filters) && (
+        <Suspense>
+          <Linked filters={filters} onChange={onChange} />
+        </Suspense>
+      )}
     </Stack>
   );
 }
@@ -73,34 +78,5 @@ function SearchInput({ text, onChange }: { text: string; onChange: (text: string
   );
 }
 
-/** Filters that only links set; each can be taken away. */
-function Links({ filters, onChange }: FiltersProps) {
-  const { t } = useTranslation('jobs');
-  const pills: [string, JobFilters][] = [];
-  if (filters.batch) pills.push([t('of_batch', { id: filters.batch.slice(0, 13) }), { ...filters, batch: undefined }]);
-  if (filters.replay_of) {
-    pills.push([t('replay_of', { id: filters.replay_of.slice(0, 13) }), { ...filters, replay_of: undefined }]);
-  }
-  if (filters.replayed !== undefined) {
-    pills.push([t(filters.replayed ? 'replayed' : 'not_replayed'), { ...filters, replayed: undefined }]);
-  }
-  for (const code of filters.code ?? []) {
-    pills.push([t('with_code', { code }), { ...filters, code: filters.code?.filter((one) => one !== code) }]);
-  }
-  if (pills.length === 0) return null;
-  return (
-    <Group gap="xs">
-      {pills.map(([name, without]) => (
-        <Pill
-          key={name}
-          size="md"
-          withRemoveButton
-          removeButtonProps={{ 'aria-label': t('clear_one', { name }), 'aria-hidden': false, tabIndex: 0 }}
-          onRemove={() => onChange(without)}
-        >
-          {name}
-        </Pill>
-      ))}
-    </Group>
-  );
-}
+const isLinked = ({ batch, replay_of, replayed, code }: JobFilters) =>
+  Boolean(batch || replay_of || replayed !== undefined || code?.length);
