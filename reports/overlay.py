@@ -100,7 +100,7 @@ def draw_result(record: ResultRecord, pictures: Pictures) -> bytes:
         regions=[asdict(box) for box in shown.regions],
         rows=record.rows,
         columns=record.columns,
-        caption=f"{shown.label} {shown.probability:.0%}",
+        caption=f"{shown.label} {shown.probability:.1%}",
     )
 
 

@@ -105,12 +105,12 @@ def _texts(record: ResultRecord) -> Iterator[TextObject]:
     """The figures of each box below it, and the banner at the foot of the display."""
     for finding, box in _boxes(record):
         yield TextObject(
-            text_value=f"AI: {finding.label} {finding.probability:.0%}, {finding.decision}",
+            text_value=f"AI: {finding.label} {finding.probability:.1%}, {finding.decision}",
             units=PIXEL,
             anchor_point=(box.x, box.y + box.height),
             anchor_point_visible=False,
         )
-    figures = ", ".join(f"{one.label} {one.probability:.0%}" for one in record.judged[:4])
+    figures = ", ".join(f"{one.label} {one.probability:.1%}" for one in record.judged[:4])
     more = f" and {len(record.judged) - 4} more" if len(record.judged) > 4 else ""
     yield TextObject(
         text_value=f"{BANNER}\r\n{record.model_name} {record.model_version}: {figures}{more}",

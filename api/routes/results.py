@@ -25,7 +25,7 @@ from reports.overlay import draw_colours, draw_overlay, draw_radiograph
 router = APIRouter(prefix="/v1/jobs", tags=["results"])
 
 # Raise it when a change in `reports` makes other pixels of the same heatmap.
-DRAWING = 2
+DRAWING = 3
 LONGEST_SIDE = 1024
 Corners = tuple[float, float, float, float]
 
@@ -112,7 +112,7 @@ def _load_drawing(caller: Caller, job_id: UUID, label: str) -> _Drawing:
             regions=tuple(found.explanation.regions),
             rows=prediction.rows,
             columns=prediction.columns,
-            caption=f"{found.label} {found.probability:.0%}",
+            caption=f"{found.label} {found.probability:.1%}",
             etag=str(found.explanation.id),
         )
 

@@ -273,7 +273,7 @@ def test_the_presentation_state_shows_the_image_as_it_was() -> None:
     assert area.DisplayedAreaBottomRightHandCorner == [1536, 2048]
     [annotation] = read.GraphicAnnotationSequence
     assert [list(one.GraphicData[:2]) for one in annotation.GraphicObjectSequence] == [[610, 1010], [180, 1500]]
-    assert any("fracture 83%" in one.UnformattedTextValue for one in annotation.TextObjectSequence)
+    assert any("fracture 83.0%" in one.UnformattedTextValue for one in annotation.TextObjectSequence)
     assert read.Laterality == made(CASES["windowed"][0], ReportKind.SC).Laterality == "L"
     plain = made(record(), ReportKind.GSPS)
     assert "SoftcopyVOILUTSequence" not in plain

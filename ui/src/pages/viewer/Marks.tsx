@@ -1,5 +1,6 @@
 import { useTranslation } from 'react-i18next';
 import type { SpacingView } from '@/client';
+import { whole } from '@/components/numbers';
 import styles from './viewer.module.css';
 
 const LENGTHS_MM = [1, 2, 5, 10, 20, 50, 100, 200];
@@ -23,13 +24,13 @@ const TICKS = [1, 0.75, 0.5, 0.25, 0];
 
 /** The heatmap's colours, from where the model looked most (1) to not at all (0). */
 export function ColourBar() {
-  const { t } = useTranslation('viewer');
+  const { t, i18n } = useTranslation('viewer');
   return (
     <div className={styles.colours} role="img" aria-label={t('colour_bar')}>
       <div className={styles.coloursBar} />
       <div className={styles.coloursTicks}>
         {TICKS.map((tick) => (
-          <span key={tick}>{tick}</span>
+          <span key={tick}>{whole(tick, i18n.language)}</span>
         ))}
       </div>
     </div>

@@ -1,5 +1,6 @@
 import { useTranslation } from 'react-i18next';
 import type { FindingView, RegionOfInterest } from '@/client';
+import { decimal } from '@/components/numbers';
 import { useLabelName } from './useLabelName';
 import type { Corners } from './useViewport';
 import type { Size } from './view';
@@ -71,7 +72,9 @@ export function Overlay({
 
 function Box({ region, corners, picture }: { region: RegionOfInterest; corners: Corners; picture: Size }) {
   const at = (x: number, y: number) => pointOf(corners, x / picture.width, y / picture.height);
-  const { x, y, width, height, score } = region;
+  const { i18n } = useTranslation();
+  const { x, y, width, height } = region;
+  const score = decimal(region.score, i18n.language, 2);
   const outline = [at(x, y), at(x + width, y), at(x + width, y + height), at(x, y + height)];
   const points = outline.map((point) => point.join(',')).join(' ');
   const left = Math.min(...outline.map(([px]) => px));
@@ -82,10 +85,10 @@ function Box({ region, corners, picture }: { region: RegionOfInterest; corners: 
       <polygon points={points} className={styles.boxGround} />
       <polygon points={points} className={styles.box} />
       <text {...text} className={styles.scoreGround}>
-        {score.toFixed(2)}
+        {score}
       </text>
       <text {...text} className={styles.score}>
-        {score.toFixed(2)}
+        {score}
       </text>
     </g>
   );
