@@ -183,6 +183,7 @@ def _until_judged_by(stage: Stage, model: str, *, seeds: range) -> None:
     stage.until(lambda: _judged_by(stage, next(left)) == model, what="results of that model", timeout=20)
 
 
+@pytest.mark.slow
 def test_a_delivery_that_was_refused_is_sent_again(visit: Visit, stage: Stage) -> None:
     answers = [0xA900]
     got: list[str] = []

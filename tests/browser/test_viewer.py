@@ -251,11 +251,12 @@ def test_another_image_stands_beside_it(visit: Visit, stage: Stage) -> None:
 def test_a_heatmap_on_its_way_is_told_of(visit: Visit, furnished: dict[str, str]) -> None:
     page = visit(f"/jobs/{furnished['job']}")
     stopped: list[Route] = []
-    # Playwright takes no built-in method.
-    page.route("**/v1/**view=colours*", lambda route: stopped.append(route))  # noqa: PLW0108
+    held = True
+    page.route("**/v1/**view=colours*", lambda route: stopped.append(route) if held else route.continue_())
     page.goto(f"/jobs/{furnished['job']}/view")
     sign = page.get_by_test_id("awaited")
     expect(sign).to_have_text(said("viewer.heatmap_loading"), timeout=PATIENCE_MS)
+    held = False
     for route in stopped:
         route.continue_()
     expect(sign).to_have_text("", timeout=PATIENCE_MS)
