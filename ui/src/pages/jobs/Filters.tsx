@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { States } from '@/pages/jobs/States';
 import type { JobFilters } from '@/pages/jobs/search';
 
-// Its lists and number fields are a fifth of the page's script.
+// What few open, and what only links bring, comes when it is wanted.
 const More = lazy(() => import('@/pages/jobs/More'));
 const Linked = lazy(() => import('@/pages/jobs/Linked'));
 
