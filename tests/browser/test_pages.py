@@ -22,7 +22,7 @@ def test_a_page_is_accessible_translated_and_fits(
     assert page.title().endswith("Lucency")
     found = _amiss(page, "light")
     keep(page, f"{place.name}-light")
-    found += _amiss(page, "dark", COLOURS)
+    found += _amiss(page, "dark", *COLOURS)
     keep(page, f"{place.name}-dark")
     assert not found, "\n".join(found)
     narrow(page)
@@ -63,8 +63,8 @@ def _opened(place: Place, visit: Visit, watch: Watch, furnished: dict[str, str])
     return page
 
 
-def _amiss(page: Page, scheme: str, *tags: str) -> list[str]:
+def _amiss(page: Page, scheme: str, *rules: str) -> list[str]:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     settle(page)
     assert page.locator("html").get_attribute("data-mantine-color-scheme") == scheme
-    return [f"{scheme}: {line}" for line in violations(axe(page, *tags))]
+    return [f"{scheme}: {line}" for line in violations(axe(page, *rules))]
