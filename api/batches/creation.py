@@ -22,11 +22,11 @@ from api.spool import Scratch
 from api.submission import Wishes, labels_to_explain
 from core.errors import BatchClosed
 from core.sealing import SiteKey
-from db.hospital_tables import Batch
 from db.repositories import batches, model_versions, policies
 from db.repositories.batches import Entry
 from db.repositories.sites import Principal
 from db.session import Session
+from db.tables import Batch
 
 # How many needed contents the answer itself holds; the rest is paged.
 NEEDED_AT_ONCE = 10_000

@@ -13,11 +13,11 @@ from api.admin_schemas import AuditBreak, AuditPage, AuditVerification, AuditVie
 from api.cursors import decode_number, encode_number
 from api.dependencies import CallerOf
 from core.vocabulary import AuditAction, Scope
-from db.hospital_tables import AuditRecord
 from db.repositories import audit, audit_search
 from db.repositories.audit_search import Wanted
 from db.repositories.sites import PLATFORM
 from db.session import Session
+from db.tables import AuditRecord
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 

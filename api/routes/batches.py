@@ -26,10 +26,10 @@ from api.cursors import decode_cursor, decode_number, encode_cursor, encode_numb
 from api.dependencies import Caller, CallerOf, IdempotencyKey
 from api.views import as_json
 from core.vocabulary import AuditAction, Scope
-from db.hospital_tables import Batch
 from db.repositories import audit, batches, policies
 from db.repositories.sites import Principal
 from db.session import Session
+from db.tables import Batch
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 

@@ -12,8 +12,8 @@ from api.delivery_schemas import DeliveryLinks, DeliveryList, DeliveryPage, Deli
 from api.dependencies import CallerOf
 from api.views import job_path
 from core.vocabulary import DeliveryState, Scope
-from db.hospital_tables import Delivery
 from db.repositories import deliveries
+from db.tables import Delivery
 
 router = APIRouter(prefix="/v1", tags=["deliveries"])
 

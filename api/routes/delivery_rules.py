@@ -30,9 +30,9 @@ from core.delivery_secrets import DeliverySecret
 from core.errors import IdentityKeyMissing, RequestInvalid, TargetRefused
 from core.sealing import SiteKey
 from core.vocabulary import DeliveryKind, JobState, ReportKind, Scope
-from db.hospital_tables import DeliveryRule
 from db.repositories import delivery_rules, policies
 from db.session import Session
+from db.tables import DeliveryRule
 
 router = APIRouter(prefix="/v1/delivery-rules", tags=["delivery-rules"])
 

@@ -20,11 +20,11 @@ from api.intake import receive_json
 from core.errors import AlreadyMember, Forbidden
 from core.passwords import hash_password
 from core.vocabulary import AuditAction, Scope
-from db.access_tables import Membership, User
 from db.repositories import members, users
 from db.repositories.members import Member
 from db.repositories.sites import Principal
 from db.session import Session
+from db.tables import Membership, User
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
 

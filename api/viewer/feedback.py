@@ -17,10 +17,10 @@ from api.schemas import ModelVersionRef, Schema
 from api.viewer.proportions import Confusion
 from core.sealing import SiteKey
 from core.vocabulary import Decision, Verdict
-from db.access_tables import Feedback
 from db.repositories import feedback
 from db.repositories.feedback import DecisionCount, JudgedFinding
 from db.repositories.sites import Principal
+from db.tables import Feedback
 
 PAGE = 500
 COMMENT_SIGNS = 2000

@@ -17,9 +17,9 @@ import pytest
 
 from core.sealing import InstallationKey
 from core.vocabulary import AuditAction, MediaKind, Scope
-from db.hospital_tables import AuditRecord
 from db.repositories import audit, identities, images, policies, sites
 from db.session import Database
+from db.tables import AuditRecord
 from storage.s3 import S3Store
 from tests.api.conftest import Api
 from tests.api.test_jobs import finish, key_of, submit

@@ -15,9 +15,9 @@ from core.identity import Identity
 from core.sealing import InstallationKey
 from core.settings import Settings
 from core.vocabulary import DeliveryKind, JobState, MediaKind
-from db.hospital_tables import Delivery
 from db.repositories import deliveries, delivery_rules, identities, jobs, policies
 from db.session import Database
+from db.tables import Delivery
 from storage.s3 import S3Store
 from storage.store import output_prefix
 from tests.factories import make_image, make_job, make_model, make_outcome

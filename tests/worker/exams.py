@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy import text
 
 from core.vocabulary import Decision
-from db.hospital_tables import StudyResult
 from db.repositories import jobs, studies
 from db.repositories.jobs import Claim, FindingRecord
 from db.session import Database, Session
+from db.tables import StudyResult
 from tests.factories import make_image, make_job, make_model, make_outcome
 
 THRESHOLD, LOWER, UPPER = 0.5, 0.4, 0.6

@@ -13,9 +13,9 @@ from uuid_utils.compat import uuid7
 
 from core.settings import Settings
 from core.vocabulary import JobState
-from db.registry_tables import ShadowPrediction
 from db.repositories import jobs, model_versions, shadow_predictions
 from db.session import Database
+from db.tables import ShadowPrediction
 from networks.manifest import MANIFEST_NAME
 from storage.s3 import S3Store
 from tests.worker.factories import QUICK, add_job, publish, states, until

@@ -14,9 +14,9 @@ from sqlalchemy import text
 
 from core.errors import DecodeFailed
 from core.settings import Settings
-from db.hospital_tables import StudyResult
 from db.repositories import erasure, jobs
 from db.session import Database
+from db.tables import StudyResult
 from tests.factories import make_image, make_job
 from tests.worker.exams import finish, model, only_finding, quiet
 from worker.studies import settle_due

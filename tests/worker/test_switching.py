@@ -18,10 +18,9 @@ from sqlalchemy import func, select
 
 from core.settings import Settings
 from core.vocabulary import JobState
-from db.registry_tables import ShadowPrediction
 from db.repositories import model_versions
 from db.session import Database
-from db.tables import Job, Prediction, Worker
+from db.tables import Job, Prediction, ShadowPrediction, Worker
 from networks.bundle import Bundle
 from storage.s3 import S3Store
 from tests.worker.factories import QUICK, CeleryProcess, add_job, publish, services, states, until, worker

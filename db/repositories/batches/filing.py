@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from core.errors import BatchClosed, NoActiveModel, NotFound, NotInManifest
 from core.vocabulary import BatchItemState, BatchState
-from db.hospital_tables import Batch, BatchItem
 from db.repositories import jobs, model_versions
+from db.tables import Batch, BatchItem
 
 
 @dataclass(frozen=True, slots=True)

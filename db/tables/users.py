@@ -1,24 +1,15 @@
-"""Who may come in and what readers say: users, their roles and sessions, and feedback on findings."""
+"""Who may come in: users, their roles and sessions, and tries by unknown addresses."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, UniqueConstraint, false, func, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
-from uuid_utils.compat import uuid7
 
-from core.vocabulary import Decision, Role, SignIn, Verdict
-from db.tables import Base, one_of
-
-
-def _key() -> Mapped[UUID]:
-    return mapped_column(primary_key=True, default=uuid7)
-
-
-def _now() -> Mapped[datetime]:
-    return mapped_column(server_default=func.now())
+from core.vocabulary import Role, SignIn
+from db.tables.base import Base, key_column, now_column, one_of
 
 
 class User(Base):
@@ -35,7 +26,7 @@ class User(Base):
         CheckConstraint("(oidc_issuer IS NULL) = (oidc_subject IS NULL)", name="oidc_whole"),
         UniqueConstraint("oidc_issuer", "oidc_subject"),
     )
-    id: Mapped[UUID] = _key()
+    id: Mapped[UUID] = key_column()
     email: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     password_hash: Mapped[str | None]
@@ -46,7 +37,7 @@ class User(Base):
     locked_until: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
     signed_in_at: Mapped[datetime | None]
-    created_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now_column()
 
 
 class Membership(Base):
@@ -57,7 +48,7 @@ class Membership(Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("user_account.id", ondelete="CASCADE"), primary_key=True)
     site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"), primary_key=True)
     role: Mapped[str]
-    created_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now_column()
 
 
 class Stranger(Base):
@@ -75,7 +66,7 @@ class Stranger(Base):
     email_sha256: Mapped[str] = mapped_column(primary_key=True)
     failures: Mapped[int] = mapped_column(server_default="0")
     locked_until: Mapped[datetime | None]
-    seen_at: Mapped[datetime] = _now()
+    seen_at: Mapped[datetime] = now_column()
 
 
 class UserSession(Base):
@@ -92,40 +83,12 @@ class UserSession(Base):
         Index("ix_user_session_user", "user_id"),
         Index("ix_user_session_expiry", "expires_at"),
     )
-    id: Mapped[UUID] = _key()
+    id: Mapped[UUID] = key_column()
     token_sha256: Mapped[str] = mapped_column(unique=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("user_account.id", ondelete="CASCADE"))
     site_id: Mapped[UUID | None] = mapped_column(ForeignKey("site.id"))
     provider: Mapped[str]
     agent: Mapped[str] = mapped_column(server_default="")
-    created_at: Mapped[datetime] = _now()
-    seen_at: Mapped[datetime] = _now()
+    created_at: Mapped[datetime] = now_column()
+    seen_at: Mapped[datetime] = now_column()
     expires_at: Mapped[datetime]
-
-
-class Feedback(Base):
-    """What a reader says of one Finding; said again, it replaces what the same reader said before.
-
-    `decision` is the Finding's own when it was judged. `sealed_comment`: free text may name a patient, so it is sealed
-    with the Site's key, context `feedback {job_id} {label}`.
-    """
-
-    __tablename__ = "feedback"
-    __table_args__ = (
-        one_of("verdict", Verdict),
-        one_of("decision", Decision),
-        Index("uq_feedback_reader", "job_id", "label", text("COALESCE(user_id, key_id)"), unique=True),
-        CheckConstraint("(user_id IS NULL) <> (key_id IS NULL)", name="one_reader"),
-        Index("ix_feedback_site", "site_id", "created_at", "id"),
-    )
-    id: Mapped[UUID] = _key()
-    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
-    job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"))
-    label: Mapped[str]
-    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("user_account.id"))
-    key_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_key.id"))
-    verdict: Mapped[str]
-    decision: Mapped[str]
-    sealed_comment: Mapped[bytes | None] = mapped_column(LargeBinary)
-    created_at: Mapped[datetime] = _now()
-    updated_at: Mapped[datetime] = _now()

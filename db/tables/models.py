@@ -1,4 +1,4 @@
-"""The registry's tables beside `model_version`: what was done with versions, and what shadows found."""
+"""The registry: ModelVersions, what was done with them, and what shadows found."""
 
 from __future__ import annotations
 
@@ -6,12 +6,38 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, func
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
 from core.vocabulary import EngineName, ModelEventKind, ModelState
-from db.tables import Base, one_of
+from db.tables.base import Base, key_column, now_column, one_of
+
+
+class ModelVersion(Base):
+    """A registered Bundle. `shadow_share`: of a shadow, the share of live jobs in (0, 1] that it runs on too."""
+
+    __tablename__ = "model_version"
+    __table_args__ = (
+        one_of("state", ModelState),
+        CheckConstraint(
+            "(state = 'shadow') = (shadow_share IS NOT NULL) AND (shadow_share > 0 AND shadow_share <= 1) IS NOT FALSE",
+            name="shadow_has_share",
+        ),
+        UniqueConstraint("name", "version"),
+        Index("uq_model_version_active", "state", unique=True, postgresql_where=text("state = 'active'")),
+    )
+    id: Mapped[UUID] = key_column()
+    name: Mapped[str]
+    version: Mapped[str]
+    digest: Mapped[str] = mapped_column(unique=True)
+    state: Mapped[str]
+    labels: Mapped[list[str]]
+    explainable: Mapped[list[str]]
+    manifest: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = now_column()
+    activated_at: Mapped[datetime | None]
+    shadow_share: Mapped[float | None]
 
 
 class ModelVersionEvent(Base):
