@@ -26,7 +26,7 @@ from core.settings import Settings, inherited_environment
 from db.notifications import CHANGED, Listener
 from db.repositories import jobs
 from db.session import Database, make_database
-from lucency.servers import Credentials, Postgres
+from lucency.stack.servers import Credentials, Postgres
 from tests.factories import make_image, make_model, make_outcome, make_site
 
 CLAIM = 8

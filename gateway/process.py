@@ -21,7 +21,7 @@ from gateway.reception import Reception
 from gateway.spool import Spool
 from gateway.state import BEAT_S, spool_folder, write_state
 from lucency.client import Client
-from lucency.state import supervisor_lock
+from lucency.stack.state import supervisor_lock
 
 log = logger(__name__)
 

@@ -24,7 +24,7 @@ from core.errors import (
 )
 from core.settings import load_settings
 from core.vocabulary import TERMINAL_STATES
-from lucency.batch_types import BatchDict, ItemDict, ManifestEntry, OutcomeDict
+from lucency.batch.types import BatchDict, ItemDict, ManifestEntry, OutcomeDict
 
 View = Literal["overlay", "heatmap", "radiograph"]
 

@@ -75,8 +75,8 @@ def up(
     gateway: Annotated[bool, typer.Option("--gateway", help="With a DICOM gateway (see `lucency gateway`).")] = False,
 ) -> None:
     """Start the local stack: servers, migrations, API, workers."""
-    from lucency import stack
     from lucency.demo import until_interrupted
+    from lucency.stack import control as stack
 
     settings = load_settings()
     if gateway:
@@ -96,7 +96,7 @@ def up(
 @app.command()
 def down() -> None:
     """Stop the local stack; its data stays."""
-    from lucency import stack
+    from lucency.stack import control as stack
 
     typer.echo("Stopped." if stack.stop(load_settings()) else "Nothing was running.", err=True)
 
@@ -104,7 +104,7 @@ def down() -> None:
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Show the stack's processes; status 1 when it is not up and healthy."""
-    from lucency import stack
+    from lucency.stack import control as stack
     from lucency.tables import process_table, show
 
     found = stack.status(load_settings())

@@ -16,10 +16,10 @@ from rich.table import Table
 from core.errors import StackFailed
 from core.settings import Settings, inherited_environment, load_settings
 from core.vocabulary import DISCLAIMER
-from lucency import stack
 from lucency.client import Client
-from lucency.environment import environment_of
-from lucency.servers import package_folder, write_private
+from lucency.stack import control as stack
+from lucency.stack.environment import environment_of
+from lucency.stack.servers import package_folder, write_private
 from lucency.submit import write_result
 from lucency.tables import result_tables, show
 

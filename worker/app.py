@@ -18,11 +18,11 @@ from core.settings import limit_threads, load_settings
 from db.session import Database, make_database
 from storage.s3 import make_store
 from storage.store import ObjectStore
-from worker.stopping import StopFlag
+from worker.inference.stopping import StopFlag
 
 if TYPE_CHECKING:
-    from worker.courier import Courier
-    from worker.runtime import InferenceRuntime
+    from worker.deliveries.courier import Courier
+    from worker.inference.runtime import InferenceRuntime
 
 log = logger(__name__)
 
@@ -65,11 +65,11 @@ def _start_child(**_: Any) -> None:
     if not process.infers:
         process.database = make_database(settings, application_name="services", pool_size=2)
         process.store = make_store(settings)
-        from worker.courier import start_courier  # noqa: PLC0415 - an HTTP client: not for inference
+        from worker.deliveries.courier import start_courier  # noqa: PLC0415 - an HTTP client: not for inference
 
         process.courier = start_courier(settings)
         return
-    from worker.runtime import InferenceRuntime  # noqa: PLC0415 - loads the engine's library: not for services
+    from worker.inference.runtime import InferenceRuntime  # noqa: PLC0415 - loads the engine's library: not for services
 
     process.inference = InferenceRuntime(settings, stopping=process.stopping)
     process.inference.start()

@@ -9,11 +9,12 @@ from core.errors import LucencyError
 from core.logs import logger
 from core.queue import EXPIRE_TASK, INFER_TASK, RECONCILE_TASK, SETTLE_TASK, SWEEP_TASK, hint_inference
 from db.repositories import jobs, workers
-from worker import erasure, maintenance, studies
 from worker.app import celery, process, settings
+from worker.maintenance import erasure, studies
+from worker.maintenance import upkeep as maintenance
 
 if TYPE_CHECKING:
-    from worker.runtime import InferenceRuntime
+    from worker.inference.runtime import InferenceRuntime
 
 log = logger(__name__)
 

@@ -1,6 +1,6 @@
 """Images and everything made of them: which ones are meant, and their removal from every table.
 
-The audit log stays: it holds ids only. Objects are the caller's (`worker.erasure`).
+The audit log stays: it holds ids only. Objects are the caller's (`worker.maintenance.erasure`).
 """
 
 from __future__ import annotations

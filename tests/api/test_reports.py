@@ -194,7 +194,7 @@ def test_lost_pictures_are_an_error_of_ours(
 def test_heavy_libraries_wait_for_the_first_report() -> None:
     """Neither an API process nor an inference worker carries them until a report is asked for."""
     program = (
-        "import sys, api.app, worker.outputs, worker.runtime; "
+        "import sys, api.app, worker.inference.outputs, worker.inference.runtime; "
         "print([name for name in ('highdicom', 'reportlab', 'fhir') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

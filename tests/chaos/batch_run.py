@@ -27,7 +27,7 @@ from core.vocabulary import JobEventKind
 from db.repositories import jobs
 from db.tables import BatchItem, Image, Job, JobEvent
 from lucency.client import Client
-from lucency.processes import child_environment
+from lucency.stack.processes import child_environment
 from tests.chaos.batch_corpus import Expected, make
 from tests.chaos.harness import NORMAL, Platform
 

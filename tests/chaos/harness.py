@@ -28,11 +28,11 @@ from core.vocabulary import JobEventKind, JobState, Scope
 from db.repositories import sites
 from db.session import make_database
 from db.tables import Explanation, Finding, Job, JobEvent, Prediction, Worker
-from lucency.embedded import EmbeddedServers
-from lucency.environment import environment_of
-from lucency.ports import choose_ports
-from lucency.processes import child_environment, kill_process, launched, signal_group, spawn, tail
-from lucency.seaweed import BUCKET
+from lucency.stack.embedded import EmbeddedServers
+from lucency.stack.environment import environment_of
+from lucency.stack.ports import choose_ports
+from lucency.stack.processes import child_environment, kill_process, launched, signal_group, spawn, tail
+from lucency.stack.seaweed import BUCKET
 from storage.s3 import make_store
 from tests.data import encoded, generated_radiograph
 from tests.worker.factories import publish, until

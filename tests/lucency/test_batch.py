@@ -24,11 +24,11 @@ from typer.testing import CliRunner
 from core.settings import Settings, inherited_environment, load_settings
 from db.session import Database
 from db.tables import Job
-from lucency.batch_files import read_content
-from lucency.batch_journal import Journal, journal_path
-from lucency.batch_progress import Bars
-from lucency.batch_run import Order, Run
-from lucency.batch_watch import Watch
+from lucency.batch.files import read_content
+from lucency.batch.journal import Journal, journal_path
+from lucency.batch.progress import Bars
+from lucency.batch.run import Order, Run
+from lucency.batch.watch import Watch
 from lucency.client import Client
 from lucency.commands import app
 from storage.s3 import S3Store

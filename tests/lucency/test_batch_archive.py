@@ -8,8 +8,8 @@ import tracemalloc
 import zipfile
 from pathlib import Path
 
-from lucency.batch_archive import BYTES, FILES, PIECE_BYTES, archive, parts
-from lucency.batch_upload import Reading
+from lucency.batch.archive import BYTES, FILES, PIECE_BYTES, archive, parts
+from lucency.batch.upload import Reading
 
 
 def reading(root: Path, name: str, content: bytes | None) -> Reading:

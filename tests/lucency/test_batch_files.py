@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lucency.batch_files import (
+from lucency.batch.files import (
     Aside,
     FileChanged,
     FileUnreadable,

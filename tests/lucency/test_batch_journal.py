@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lucency.batch_files import Found, Stamp
-from lucency.batch_journal import BatchBusy, Journal, JournalUnusable, Lost, journal_path
+from lucency.batch.files import Found, Stamp
+from lucency.batch.journal import BatchBusy, Journal, JournalUnusable, Lost, journal_path
 
 STAMP = Stamp(10, 20, 30)
 FILES = [("a.dcm", "a" * 64), ("b.dcm", "b" * 64)]
@@ -80,7 +80,7 @@ def test_only_the_owner_can_read_it_and_only_one_run_may_write(path: Path) -> No
 
 def test_a_killed_run_holds_no_lock_and_loses_no_plan(path: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from lucency.batch_journal import Journal\n"
+        "import os, sys; from pathlib import Path; from lucency.batch.journal import Journal\n"
         "j = Journal(Path(sys.argv[1])); j.plan([('a', 'a' * 64)], priority=0, explain=None); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], check=False, cwd=Path(__file__).parents[2])

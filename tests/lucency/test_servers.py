@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lucency import signature
-from lucency.embedded import EmbeddedServers
-from lucency.processes import kill_leftovers, leftovers
-from lucency.servers import Credentials, Postgres, ping
+from lucency.stack import s3_signature as signature
+from lucency.stack.embedded import EmbeddedServers
+from lucency.stack.processes import kill_leftovers, leftovers
+from lucency.stack.servers import Credentials, Postgres, ping
 
 OBJECT = "/lucency/kept"
 
@@ -81,7 +81,7 @@ def test_wrong_keys_and_passwords_are_refused(servers: EmbeddedServers) -> None:
 
 def test_children_die_with_the_process_that_started_them(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from lucency.embedded import EmbeddedServers;"
+        "import sys, time; from pathlib import Path; from lucency.stack.embedded import EmbeddedServers;"
         "servers = EmbeddedServers(Path(sys.argv[1])); servers.valkey.start(); servers.valkey.wait_ready();"
         "print(servers.valkey.pid, flush=True); time.sleep(60)"
     )

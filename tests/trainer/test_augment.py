@@ -6,8 +6,8 @@ import numpy as np
 
 from networks.picture import exposed
 from tests.data import generated_radiograph
-from trainer.augment import augment
-from trainer.phases import Augmentation
+from trainer.input_pipeline.augment import augment
+from trainer.training.phases import Augmentation
 
 SIZE, PAD = 96, 0
 

@@ -13,8 +13,8 @@ import pytest
 
 from core.settings import inherited_environment
 from tests.trainer.tiny_sets import fracatlas
-from trainer.commands import RECIPES
-from trainer.recipe import load_recipe
+from trainer.commands.train import RECIPES
+from trainer.training.recipe import load_recipe
 
 pytestmark = [
     pytest.mark.keras,
@@ -31,10 +31,10 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 import keras, numpy as np
-from trainer.progress import Lines
-from trainer.recipe import Recipe
-from trainer.running import run_recipe
-from trainer.train import predict, train
+from trainer.training.progress import Lines
+from trainer.training.recipe import Recipe
+from trainer.shipping.running import run_recipe
+from trainer.training.train import predict, train
 
 recipe, data, folder = Recipe.model_validate_json(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), Path(sys.argv[3])
 lines = []
@@ -72,9 +72,9 @@ def test_the_same_bundle(backend, tmp_path):
 
     from core.vocabulary import EngineName
     from networks.engines import make_engine
-    from trainer.progress import Lines
-    from trainer.running import run_recipe
-    from trainer.train import predict, train
+    from trainer.shipping.running import run_recipe
+    from trainer.training.progress import Lines
+    from trainer.training.train import predict, train
 
     how = {"data": data, "folder": run, "weights": "random", "max_minutes": None, "display": Lines(lambda line: None)}
     bundle = run_recipe(recipe, resume=True, **how)

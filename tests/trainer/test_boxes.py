@@ -10,10 +10,10 @@ import pytest
 
 from core.errors import DataInvalid
 from networks.preprocessing import Preprocessing
-from trainer.augment import warp_matrix
-from trainer.boxes import Box, boxes_of, coverage, on_input, read_boxes, warped
 from trainer.datasets import Record
-from trainer.phases import Augmentation
+from trainer.input_pipeline.augment import warp_matrix
+from trainer.input_pipeline.boxes import Box, boxes_of, coverage, on_input, read_boxes, warped
+from trainer.training.phases import Augmentation
 
 SIZE = 128
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.calibration import calibrated, fit_shift, fit_temperature, logits_of, threshold_for
+from trainer.training.calibration import calibrated, fit_shift, fit_temperature, logits_of, threshold_for
 
 
 def test_temperature_of_overconfident_logits():

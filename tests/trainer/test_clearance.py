@@ -11,8 +11,8 @@ from networks.bundle import MODEL_CARD, Bundle, write_manifest
 from networks.manifest import MANIFEST_NAME
 from storage.store import bundle_prefix
 from tests.trainer.test_registry import hollow_bundle
-from trainer import clearance
-from trainer.publishing import listing, publish
+from trainer.shipping import clearance
+from trainer.shipping.publishing import listing, publish
 
 LEAKS = {"identical": 869, "twins": 193, "patient": 0, "study": 0, "group": 0}
 REASON = "869 identical files in more than one of train, val and test"

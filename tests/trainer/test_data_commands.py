@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.trainer.audit.pictures import radiograph, rotated, saved
-from trainer.data_commands import data
+from trainer.commands.data import data
 
 runner = CliRunner()
 

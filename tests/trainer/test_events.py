@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from trainer.events import FOLDER, EventFile
+from trainer.training.events import FOLDER, EventFile
 
 
 def test_checksum():
     """The CRC-32C of RFC 3720 (B.4) for 32 zero bytes, 8A9136AA, with TFRecord's mask."""
-    from trainer.events import _checksum
+    from trainer.training.events import _checksum
 
     crc = 0x8A9136AA
     masked = (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF

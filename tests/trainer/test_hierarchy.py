@@ -12,15 +12,15 @@ pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore::Deprecation
 
 
 def _recipe(*changes: str):
-    from trainer.commands import RECIPES
-    from trainer.recipe import load_recipe
+    from trainer.commands.train import RECIPES
+    from trainer.training.recipe import load_recipe
 
     return load_recipe(RECIPES / "fractureai.yaml", overrides=changes)
 
 
 def test_recipes_of_its_parts(tmp_path):
-    from trainer.hierarchy import regions_of, router_recipe, specialist_recipe
-    from trainer.sources import read_records
+    from trainer.input_pipeline.sources import read_records
+    from trainer.training.hierarchy import regions_of, router_recipe, specialist_recipe
 
     folder = tiny_sets.mura(tmp_path / "mura")
     recipe = _recipe("phases.1.class_weights={abnormal: balanced}", "hierarchy.regions=[hand, elbow]")
@@ -48,7 +48,7 @@ def test_recipes_of_its_parts(tmp_path):
 
 
 def test_refer_below():
-    from trainer.routing import refer_below
+    from trainer.shipping.routing import refer_below
 
     confidence = np.array([0.9, 0.5, 0.7, 0.6, 0.8])
     right = np.array([True, False, False, True, True])

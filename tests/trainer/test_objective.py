@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from trainer.datasets import UNKNOWN
-from trainer.phases import Phase
-from trainer.recipe import HeadRecipe, Recipe
+from trainer.training.phases import Phase
+from trainer.training.recipe import HeadRecipe, Recipe
 
 pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")]
 
@@ -28,7 +28,7 @@ def _recipe(head: dict, **phase) -> Recipe:
 
 
 def _loss(recipe: Recipe, truth: np.ndarray, probability: np.ndarray) -> float:
-    from trainer.objective import class_weights, losses, targets_and_weights
+    from trainer.training.objective import class_weights, losses, targets_and_weights
 
     phase, (head,) = recipe.phases[0], recipe.heads
     weights = class_weights(recipe, phase, {head.name: truth})
@@ -72,7 +72,7 @@ def test_a_phase_may_have_another_loss():
 
 
 def test_class_weights():
-    from trainer.objective import class_weights, targets_and_weights
+    from trainer.training.objective import class_weights, targets_and_weights
 
     truth = np.array([[1, 0], [0, 0], [0, 0], [UNKNOWN, 0]])
     recipe = _recipe(TWO, class_weights={"two": "balanced"})

@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import RecipeInvalid
 from tests.data import encoded
-from trainer.recipe import Recipe, load_recipe
+from trainer.training.recipe import Recipe, load_recipe
 
 pytestmark = [
     pytest.mark.keras,
@@ -73,8 +73,8 @@ def spots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _train(folder: Path, *, data: Path, resume: bool = False, die_at: str | None = None) -> Any:
-    from trainer.progress import Lines
-    from trainer.train import train
+    from trainer.training.progress import Lines
+    from trainer.training.train import train
 
     def report(line: str) -> None:
         if die_at is not None and line.startswith(die_at):

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from trainer.progress import Lines, Live, Step, on_terminal
+from trainer.training.progress import Lines, Live, Step, on_terminal
 
 STEP = Step(
     phase="fine-tune",

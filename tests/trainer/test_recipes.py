@@ -16,7 +16,7 @@ pytestmark = [
 
 
 def test_every_recipe_is_here():
-    from trainer.commands import RECIPES
+    from trainer.commands.train import RECIPES
 
     assert {file.stem for file in RECIPES.glob("*.yaml")} == set(SETS)
 
@@ -36,8 +36,8 @@ def test_a_step_of_the_whole_network(name, tmp_path):
 def _check(name, bundle):
     from core.vocabulary import EngineName
     from networks.engines import make_engine
-    from trainer.commands import RECIPES
-    from trainer.recipe import load_recipe
+    from trainer.commands.train import RECIPES
+    from trainer.training.recipe import load_recipe
 
     recipe = load_recipe(RECIPES / f"{name}.yaml")
     manifest = bundle.manifest

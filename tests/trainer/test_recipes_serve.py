@@ -12,7 +12,7 @@ from db.session import Database
 from storage.s3 import S3Store
 from tests.trainer.tiny_sets import SETS
 from tests.worker.stack import figures, running
-from trainer.publishing import publish
+from trainer.shipping.publishing import publish
 
 pytestmark = [
     pytest.mark.keras,

@@ -17,14 +17,14 @@ from db.repositories import jobs, model_versions, shadow_predictions, workers
 from db.repositories.shadow_predictions import Pair
 from db.session import Database
 from lucency.commands import main
-from lucency.environment import environment_of
+from lucency.stack.environment import environment_of
 from networks.bundle import MODEL_CARD, Bundle, write_manifest
 from networks.manifest import KERAS_MODEL, SERVING_GRAPH
 from storage.s3 import S3Store
 from storage.store import bundle_prefix
 from tests.factories import make_job, make_outcome
-from trainer import publishing, registry
-from trainer.comparison import compare, kappa
+from trainer.shipping import publishing, registry
+from trainer.shipping.comparison import compare, kappa
 
 
 @pytest.fixture

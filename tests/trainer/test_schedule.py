@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.errors import TrainingFailed
-from trainer.phases import Phase
+from trainer.training.phases import Phase
 
 pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")]
 
@@ -25,7 +25,7 @@ def _phase(**changes) -> Phase:
 def test_the_rate_is_that_of_keras_own_callback(patience, factor, lowest):
     import keras
 
-    from trainer.schedule import learning_rate
+    from trainer.training.schedule import learning_rate
 
     phase = _phase(reduce_on_plateau={"patience": patience, "factor": factor, "lowest": lowest})
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
@@ -44,7 +44,7 @@ def test_the_rate_is_that_of_keras_own_callback(patience, factor, lowest):
 def test_the_end_is_that_of_keras_own_callback(patience):
     import keras
 
-    from trainer.schedule import is_over
+    from trainer.training.schedule import is_over
 
     phase = _phase(early_stopping={"patience": patience})
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
@@ -63,7 +63,7 @@ def test_the_end_is_that_of_keras_own_callback(patience):
 
 def test_which_layers_learn():
     from networks.classifier import HeadSpec, RadiographClassifier
-    from trainer.schedule import backbone_layers, set_trainable
+    from trainer.training.schedule import backbone_layers, set_trainable
 
     heads = [HeadSpec("fracture", "sigmoid", ("fracture",), batch_normalisation=True, hidden=(4,))]
     classifier = RadiographClassifier(backbone="tiny", size=32, heads=heads)
@@ -89,7 +89,7 @@ def test_which_layers_learn():
 
 
 def test_optimizers():
-    from trainer.schedule import make_optimizer
+    from trainer.training.schedule import make_optimizer
 
     adam = make_optimizer(_phase(optimizer="adam"), steps=5, scores=())
     assert (type(adam).__name__, float(adam.learning_rate)) == ("Adam", np.float32(0.1))

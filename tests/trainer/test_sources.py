@@ -9,8 +9,8 @@ import pytest
 from core.errors import DataInvalid
 from tests.trainer import tiny_sets
 from tests.trainer.conftest import RECIPE
-from trainer.recipe import Recipe
-from trainer.sources import read_records
+from trainer.input_pipeline.sources import read_records
+from trainer.training.recipe import Recipe
 
 
 def _recipe(data: object) -> Recipe:

@@ -6,9 +6,9 @@ import time
 
 from networks.preprocessing import Preprocessing
 from tests.data import encoded, generated_radiograph
-from trainer.arrays import load_images
 from trainer.datasets import Record
-from trainer.throughput import measure_pipeline
+from trainer.input_pipeline.arrays import load_images
+from trainer.input_pipeline.throughput import measure_pipeline
 
 SMALL = Preprocessing(size=32)
 

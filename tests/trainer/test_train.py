@@ -19,8 +19,8 @@ class _Killed(Exception):
 
 
 def _train(recipe, *, data, folder, resume=False, max_minutes=None, die_at=None):
-    from trainer.progress import Lines
-    from trainer.train import train
+    from trainer.training.progress import Lines
+    from trainer.training.train import train
 
     def report(line: str) -> None:
         if die_at is not None and line.startswith(die_at):
@@ -59,7 +59,7 @@ def test_resume_ends_where_an_uninterrupted_run_does(recipe, data_set, tmp_path)
 
 def test_plateaus_survive_a_kill(recipe, data_set, tmp_path):
     """No score is better by 1 than another: the rate halves from the third epoch on, the phase ends at the fourth."""
-    from trainer.recipe import Recipe
+    from trainer.training.recipe import Recipe
 
     phase = {
         "name": "part", "trainable": {"last": 0.5}, "batch_normalisation": True, "epochs": 9, "batch_size": 8,
@@ -110,8 +110,8 @@ def test_time_and_other_recipes(recipe, data_set, tmp_path):
 
 def test_shipped_and_published(recipe, data_set, tmp_path, database, store):
     from networks.sanity import SanityModel
-    from trainer.publishing import listing, publish
-    from trainer.shipping import ship
+    from trainer.shipping.publishing import listing, publish
+    from trainer.shipping.shipping import ship
 
     classifier, state, validation = _train(recipe, data=data_set, folder=tmp_path / "run")
     bundle = ship(recipe, classifier, state, validation, data=data_set, folder=tmp_path / "bundle")

@@ -93,8 +93,8 @@ def has_mark(row: np.ndarray, value: int) -> bool:
 
 @signals.worker_process_init.connect
 def _wrap_engine(**_: Any) -> None:
-    from worker import models
     from worker.app import settings
+    from worker.inference import models
 
     real = models.make_engine
     models.make_engine = lambda *args, **kwargs: MarkedEngine(real(*args, **kwargs), Marks(settings.home))

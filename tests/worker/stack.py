@@ -21,8 +21,8 @@ from networks.preprocessing import Window
 from tests.api.conftest import serve
 from tests.data import encoded, generated_radiograph
 from tests.worker.factories import QUICK
-from worker.runtime import InferenceRuntime
-from worker.stopping import StopFlag
+from worker.inference.runtime import InferenceRuntime
+from worker.inference.stopping import StopFlag
 
 PICTURE = encoded(generated_radiograph(320, 240, seed=5), "PNG")
 

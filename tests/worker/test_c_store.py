@@ -22,8 +22,8 @@ from core.errors import DeliveryFailed, DeliveryRefused
 from core.settings import Settings
 from core.vocabulary import DeliveryKind
 from db.session import Database
-from lucency.ports import choose_ports
-from lucency.processes import kill_process, spawn
+from lucency.stack.ports import choose_ports
+from lucency.stack.processes import kill_process, spawn
 from storage.s3 import S3Store
 from tests.peers import PATH, tool
 from tests.worker.deliveries import CANARY, QUICK, Desk
@@ -31,8 +31,8 @@ from tests.worker.factories import until
 from tests.worker.receiver import Reply, receiving
 from tests.worker.test_courier import courier
 from tests.worker.test_posting import certified
-from worker import c_store, stow
-from worker.posting import Deadline
+from worker.deliveries import c_store, stow
+from worker.deliveries.posting import Deadline
 
 # pynetdicom 3.0.4 leaves the socket of a connection that failed to the garbage collector.
 pytestmark = pytest.mark.filterwarnings(r"ignore:Exception ignored in. <(socket\.socket|ssl\.SSLSocket)")

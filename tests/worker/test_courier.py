@@ -21,14 +21,14 @@ from core.settings import Settings, inherited_environment
 from core.vocabulary import DeliveryKind, ReportKind
 from db.repositories import audit, deliveries
 from db.session import Database
-from lucency.environment import environment_of
-from lucency.ports import choose_ports
+from lucency.stack.environment import environment_of
+from lucency.stack.ports import choose_ports
 from storage.s3 import S3Store
 from tests.worker.deliveries import CANARY, QUICK, Desk
 from tests.worker.factories import CeleryProcess, until
 from tests.worker.receiver import Received, Receiver, Reply, receiving
-from worker.courier import Courier, start_courier
-from worker.webhook import Message
+from worker.deliveries.courier import Courier, start_courier
+from worker.deliveries.webhook import Message
 
 
 @pytest.fixture
@@ -284,7 +284,8 @@ SERVICES = ("worker", "-Q", "services", "-n", "services@%h", "-c", "1", "-l", "I
 
 LOADED = """
 import sys
-import worker.tasks, worker.courier, worker.c_store, worker.stow, worker.parcels
+import worker.tasks, worker.deliveries.courier, worker.deliveries.c_store
+import worker.deliveries.stow, worker.deliveries.parcels
 from core.vocabulary import ReportKind
 from reports.render import render
 import reports.structured_report, reports.secondary_capture, reports.presentation_state

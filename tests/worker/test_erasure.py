@@ -19,7 +19,7 @@ from db.tables import Base
 from storage.s3 import S3Store
 from storage.store import image_key, output_prefix
 from tests.factories import make_image, make_job, make_model, make_outcome
-from worker.erasure import Eraser, expire
+from worker.maintenance.erasure import Eraser, expire
 
 
 def add(database: Database, store: S3Store, site: UUID, *, study: str, patient: str, finished: bool = True) -> Chosen:

@@ -30,7 +30,7 @@ from storage.s3 import S3Store
 from tests.bundles import KINDS, MURA_REGIONS, NIH_FINDINGS
 from tests.worker.factories import publish
 from tests.worker.stack import PICTURE, Stack, figures, prepared, running
-from worker.models import BundleCache, Models
+from worker.inference.models import BundleCache, Models
 
 Start = Callable[[Path], Stack]
 

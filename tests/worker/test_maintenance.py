@@ -18,7 +18,7 @@ from storage.s3 import S3Store
 from storage.store import StoredObject, image_key, output_prefix
 from tests.factories import make_model, make_outcome
 from tests.worker.factories import add_job
-from worker import maintenance
+from worker.maintenance import upkeep as maintenance
 
 # "Older than" counts back from now: beyond an hour nothing here is old; "minus a minute", everything.
 NOTHING_OLD, ALL_OLD = {"orphan_age": 3600.0}, {"orphan_age": -60.0}

@@ -13,7 +13,7 @@ from networks.manifest import MANIFEST_NAME, SERVING_GRAPH
 from storage.s3 import S3Store
 from storage.store import bundle_prefix
 from tests.worker.factories import publish
-from worker.models import BundleCache
+from worker.inference.models import BundleCache
 
 
 @pytest.fixture

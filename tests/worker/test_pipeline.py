@@ -26,8 +26,8 @@ from storage.s3 import S3Store
 from tests.data import encoded, generated_radiograph
 from tests.worker.factories import QUICK, add_job, job, publish, states, until
 from tests.worker.proxy import Forwarder
-from worker.runtime import InferenceRuntime
-from worker.stopping import StopFlag
+from worker.inference.runtime import InferenceRuntime
+from worker.inference.stopping import StopFlag
 
 
 @pytest.fixture

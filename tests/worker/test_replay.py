@@ -23,9 +23,9 @@ from storage.store import image_key
 from tests.data import encoded, generated_radiograph
 from tests.worker.factories import QUICK, add_job, publish
 from tests.worker.versions import ALWAYS, NEVER, another_version, publish_beside
-from worker.replay import Replayed, replay
-from worker.runtime import InferenceRuntime
-from worker.stopping import StopFlag
+from worker.inference.replay import Replayed, replay
+from worker.inference.runtime import InferenceRuntime
+from worker.inference.stopping import StopFlag
 
 
 @pytest.fixture

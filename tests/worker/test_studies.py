@@ -17,7 +17,7 @@ from db.session import Database
 from tests.factories import make_image, make_job
 from tests.worker.exams import LOWER, THRESHOLD, UPPER, add_image, judge, model, of, only_finding, quiet
 from tests.worker.factories import QUICK, services, until
-from worker.studies import settle_due
+from worker.maintenance.studies import settle_due
 
 
 def test_a_study_is_judged_when_it_is_quiet_and_done(database: Database, site: UUID, settings: Settings) -> None:
@@ -211,7 +211,7 @@ def test_what_belongs_to_no_study_makes_none(database: Database, site: UUID) -> 
 def test_many_busy_studies_do_not_hold_up_the_others(
     database: Database, site: UUID, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.studies.AT_ONCE", 3)
+    monkeypatch.setattr("worker.maintenance.studies.AT_ONCE", 3)
     with database.unit_of_work() as session:
         version = model(session)
         add_image(session, site, "done")

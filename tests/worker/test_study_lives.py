@@ -19,7 +19,7 @@ from db.session import Database
 from db.tables import StudyResult
 from tests.factories import make_image, make_job
 from tests.worker.exams import finish, model, only_finding, quiet
-from worker.studies import settle_due
+from worker.maintenance.studies import settle_due
 
 
 @dataclass
@@ -138,7 +138,9 @@ class Exam:
 def test_random_exams(  # noqa: C901 — one function an event
     database: Database, site: UUID, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.studies.BUSY_PAUSE_S", 3600.0)  # a busy one is looked at when `wait` says so
+    monkeypatch.setattr(
+        "worker.maintenance.studies.BUSY_PAUSE_S", 3600.0
+    )  # a busy one is looked at when `wait` says so
     counter = iter(range(10_000))
 
     class Machine(RuleBasedStateMachine):

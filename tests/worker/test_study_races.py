@@ -17,7 +17,7 @@ from core.settings import Settings
 from db.repositories import jobs, studies
 from db.session import Database, Session
 from tests.worker.exams import add_image, finish, judge, model, of, only_finding, quiet
-from worker.studies import settle_due
+from worker.maintenance.studies import settle_due
 
 
 @contextmanager

@@ -38,7 +38,7 @@ class FindingRecord:
 class Outcome:
     """The result of one claim. `window`: left, top, right, bottom in fractions of the heatmap's grid.
 
-    `produced_by`: what a replay must have alike (`worker.provenance`). `probabilities`, `routing`, `sanity`,
+    `produced_by`: what a replay must have alike (`worker.inference.provenance`). `probabilities`, `routing`, `sanity`,
     `input_statistics` as in the table.
     """
 

@@ -25,7 +25,7 @@ from tests.api.batches.conftest import BROKEN, JSON, Files, end, items, look, ma
 from tests.api.conftest import Api, Trace, serve
 from tests.api.test_intake import END, FORM, ROOT, free_port, part
 from tests.api.test_memory import wait_until_served
-from worker import maintenance
+from worker.maintenance import upkeep as maintenance
 
 MEBIBYTE = 1024 * 1024
 

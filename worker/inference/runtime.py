@@ -1,0 +1,137 @@
+"""What one process of the worker holds: connections, and for inference the model, the decoders and the heartbeat."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+
+from core.errors import DatabaseUnavailable
+from core.logs import logger
+from core.queue import HARD_TIME_LIMIT
+from core.settings import Settings
+from db.session import Database, make_database
+from imaging.header import Limits
+from imaging.sandbox import DecoderPool
+from storage.s3 import make_store
+from worker.inference.activity import Activity
+from worker.inference.claim import Claimer
+from worker.inference.heartbeat import Heartbeat
+from worker.inference.holdings import Holdings
+from worker.inference.intake import Intake
+from worker.inference.models import BundleCache, Models
+from worker.inference.outputs import Outputs
+from worker.inference.pipeline import Pipeline
+from worker.inference.presence import Presence, worker_name
+from worker.inference.recorder import Recorder
+from worker.inference.shadow import Shadow
+from worker.inference.stopping import StopFlag
+from worker.inference.watch import Watch
+from worker.inference.wishes import Wishes
+
+log = logger(__name__)
+
+# A batch whose decoding takes longer gives the rest of its jobs back: hopeless images would outlast the time limit.
+INTAKE_BOUND_S = 30.0
+PATIENCE_S = 30.0
+
+
+class InferenceRuntime:
+    """Everything an inference process has. Make it after the fork; `close` gives it back.
+
+    `leave`: how it ends when an operator wants it started anew; by default the process does.
+    """
+
+    def __init__(self, settings: Settings, *, stopping: StopFlag, leave: Callable[[], None] | None = None) -> None:
+        name = worker_name()
+        self.database: Database = make_database(settings, application_name="worker", pool_size=6)
+        self._own: Database = make_database(settings, application_name="worker heartbeat", pool_size=1)
+        store = make_store(settings)
+        self._decoders = DecoderPool(
+            size=settings.decoders,
+            memory_bytes=settings.decode_memory,
+            timeout_s=settings.decode_timeout,
+            limits=Limits.of(settings),
+        )
+        folder = settings.bundle_cache or settings.home / "bundles"
+        models = Models(cache=BundleCache(folder, store), settings=settings)
+        holdings = Holdings(bound_s=HARD_TIME_LIMIT)
+        self.name = name
+        self.wishes = Wishes(database=self.database, name=name)
+        self.stopping = stopping
+        self.activity = Activity(patience_s=PATIENCE_S)
+        self.claimer = Claimer(
+            database=self.database,
+            models=models,
+            holdings=holdings,
+            wishes=self.wishes,
+            owner=name,
+            lease_s=settings.lease,
+            largest=settings.claim_batch,
+        )
+        self._intake = Intake(store=store, decoders=self._decoders, size=settings.decoders, bound_s=INTAKE_BOUND_S)
+        self._outputs = Outputs(store)
+        self.shadow = Shadow(
+            database=self.database,
+            models=models,
+            intake=self._intake,
+            is_busy=lambda: self.activity.busy,
+            is_stopping=stopping.is_set,
+        )
+        self.pipeline = Pipeline(
+            claimer=self.claimer,
+            intake=self._intake,
+            outputs=self._outputs,
+            recorder=Recorder(database=self.database, holdings=holdings, settings=settings),
+            holdings=holdings,
+            activity=self.activity,
+            shadow=self.shadow,
+            stopping=stopping.is_set,
+        )
+        self._heartbeat = Heartbeat(
+            database=self._own,
+            holdings=holdings,
+            presence=Presence(name, str(settings.engine), models, self.activity, self.wishes, holdings),
+            interval_s=settings.heartbeat,
+            lease_s=settings.lease,
+        )
+        self._watch = Watch(
+            claimer=self.claimer,
+            shadow=self.shadow,
+            heartbeat=self._heartbeat,
+            wishes=self.wishes,
+            is_idle=lambda: not self.activity.busy and not holdings.all(),
+            leave=leave or self._leave,
+        )
+
+    def start(self) -> None:
+        """Load the active model, say so in the Worker row, start the heartbeat.
+
+        Where there is no model yet, or a server is away, the process starts all the same: each hint tries again.
+        """
+        with suppress(DatabaseUnavailable):
+            self.wishes.begin()
+        self._watch.look()
+        self._decoders.warm_up()
+        self._heartbeat.beat()
+        self._heartbeat.start()
+        self._watch.start()
+        self.shadow.start()
+
+    def _leave(self) -> None:
+        """Whoever started this process (Celery's pool for its children) starts another in its place."""
+        log.info("leaving", name=self.name)
+        self.close()
+        # Not sys.exit: this is a thread, and the main thread waits for hints.
+        os._exit(0)
+
+    def close(self) -> None:
+        self._watch.stop()
+        self.shadow.stop()
+        self._heartbeat.stop()
+        self.pipeline.close()
+        self._intake.close()
+        self._outputs.close()
+        self._decoders.close()
+        self.database.dispose()
+        self._own.dispose()
