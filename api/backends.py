@@ -25,7 +25,7 @@ from core.settings import Settings
 from db.notifications import CHANGED, FINISHED, Listener
 from db.session import Database, make_database
 from imaging.header import Limits
-from imaging.sandbox import DecoderPool
+from imaging.sandbox.pool import DecoderPool
 from storage.s3 import make_store
 from storage.store import DirectStore
 

@@ -15,7 +15,7 @@ from core.errors import NotFound
 from core.settings import Settings
 from core.vocabulary import MediaKind
 from imaging.picture import encoded
-from imaging.sandbox import DecoderPool
+from imaging.sandbox.pool import DecoderPool
 from imaging.wish import PictureFormat, PictureWish
 
 MAX_SAMPLES = 24

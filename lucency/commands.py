@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from core.errors import Forbidden, LucencyError, Unauthorized
+from core.errors import LucencyError
 from core.settings import load_settings
+from lucency.exit_status import FAILURE, exit_code
 
-OK, FAILURE, USAGE, PARTIAL, AUTH, TIMEOUT = range(6)
 GROUP = "lucency.commands"
 
 
@@ -202,13 +202,6 @@ def _progress(text: str) -> None:
 
 def _print_json(data: object) -> None:
     typer.echo(json.dumps(data, indent=2))
-
-
-def exit_code(error: LucencyError) -> int:
-    """The exit status that stands for `error` (docs: API conventions)."""
-    if isinstance(error, Unauthorized | Forbidden):
-        return AUTH
-    return TIMEOUT if error.code == "wait_timeout" else FAILURE
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import secrets
 import signal
 import subprocess
@@ -17,15 +16,15 @@ from core.errors import StackFailed
 from core.settings import Settings, inherited_environment, load_settings
 from core.vocabulary import DISCLAIMER
 from lucency.client import Client
+from lucency.examples import example_dicom
 from lucency.stack import control as stack
 from lucency.stack.environment import environment_of
-from lucency.stack.servers import package_folder, write_private
+from lucency.stack.servers import write_private
 from lucency.submit import write_result
 from lucency.tables import result_tables, show
 
 RESULT_TIMEOUT = 120.0
 DEMO_USER = "demo@localhost"
-EXAMPLE = "RG3_J2KR.dcm"  # a lower leg, JPEG 2000
 
 
 def run_demo(settings: Settings, *, once: bool, say: Callable[[str], None]) -> None:
@@ -119,11 +118,3 @@ def until_interrupted(process: subprocess.Popen[bytes] | None) -> None:
             raise StackFailed("The stack ended; `lucency status` and its logs say more.")
     except KeyboardInterrupt:
         Console(stderr=True).print("Stopping.")
-
-
-def example_dicom() -> Path:
-    """RG3 out of the pydicom-data wheel: a real radiograph that is on the disk already. Raises StackFailed."""
-    path = package_folder("data_store") / "data" / EXAMPLE
-    if importlib.util.find_spec("data_store") is None or not path.exists():
-        raise StackFailed("The package pydicom-data is not installed: run `make setup`, or install lucency[embedded].")
-    return path

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from core.errors import StackFailed
 from core.settings import Settings
-from lucency.demo import example_dicom
+from lucency.examples import example_dicom
 from lucency.stack import ports
 from lucency.stack.embedded import EmbeddedServers
 from lucency.stack.seaweed import weed_binary

@@ -13,7 +13,7 @@ import typer
 
 from core.errors import LucencyError
 from core.settings import load_settings
-from lucency.commands import FAILURE, OK, PARTIAL, TIMEOUT, exit_code
+from lucency.exit_status import FAILURE, OK, PARTIAL, TIMEOUT, exit_code
 
 if TYPE_CHECKING:
     from lucency.batch.progress import Bars

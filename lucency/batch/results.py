@@ -20,7 +20,7 @@ from core.errors import LucencyError, NotFound
 from lucency.batch.files import Skipped, wire_path
 from lucency.batch.journal import Lost, Planned
 from lucency.batch.run import Run
-from lucency.batch.types import BatchDict, ItemDict, Summary
+from lucency.responses import BatchDict, ItemDict, Summary
 
 EXAMPLES = 3
 FAILED_STATES = frozenset({"failed", "dead", "cancelled", "expired"})

@@ -17,9 +17,9 @@ from lucency.batch.archive import archive, parts
 from lucency.batch.files import FileUnreadable, FileVanished, Found, Skipped, read_content, walk, wire_path
 from lucency.batch.journal import Journal, Lost, Planned
 from lucency.batch.progress import Bars, Phase
-from lucency.batch.types import BatchDict
 from lucency.batch.upload import LOSSES, Reading, Sender, Sent
 from lucency.client import Client, WaitTimeout, try_again
+from lucency.responses import BatchDict
 
 # A batch is sent when so many files or bytes are read: to read more first would only delay the first result.
 BATCH_FILES, BATCH_BYTES = 10_000, 32 * 1024**3

@@ -19,7 +19,7 @@ from core.errors import DicomInvalid, ImageColoured
 from imaging.decode import decode
 from imaging.depth import full_depth
 from imaging.header import Limits
-from imaging.sandbox import DecoderPool
+from imaging.sandbox.pool import DecoderPool
 from imaging.showing import PLAIN, Showing, showing_of
 from imaging.stored_header import read_header
 from tests.data import encoded, generated_radiograph, shared

@@ -13,7 +13,7 @@ from PIL import Image
 from core.errors import DicomInvalid, PixelsTooLarge
 from imaging import frames
 from imaging.header import Limits
-from imaging.sandbox import DecoderPool
+from imaging.sandbox.pool import DecoderPool
 from imaging.wish import FrameWish, PictureFormat, PictureWish, read, written
 from tests.data import pydicom_file, shared
 from tests.imaging.encodings import CODESTREAMS, EIGHT_BIT, NATIVE, START

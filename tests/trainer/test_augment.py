@@ -7,7 +7,7 @@ import numpy as np
 from networks.picture import exposed
 from tests.data import generated_radiograph
 from trainer.input_pipeline.augment import augment
-from trainer.training.phases import Augmentation
+from trainer.recipes.phases import Augmentation
 
 SIZE, PAD = 96, 0
 

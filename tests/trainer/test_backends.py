@@ -14,7 +14,7 @@ import pytest
 from core.settings import inherited_environment
 from tests.trainer.tiny_sets import fracatlas
 from trainer.commands.train import RECIPES
-from trainer.training.recipe import load_recipe
+from trainer.recipes.recipe import load_recipe
 
 pytestmark = [
     pytest.mark.keras,
@@ -32,7 +32,7 @@ import json, sys
 from pathlib import Path
 import keras, numpy as np
 from trainer.training.progress import Lines
-from trainer.training.recipe import Recipe
+from trainer.recipes.recipe import Recipe
 from trainer.shipping.running import run_recipe
 from trainer.training.train import predict, train
 

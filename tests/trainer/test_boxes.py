@@ -13,7 +13,7 @@ from networks.preprocessing import Preprocessing
 from trainer.datasets import Record
 from trainer.input_pipeline.augment import warp_matrix
 from trainer.input_pipeline.boxes import Box, boxes_of, coverage, on_input, read_boxes, warped
-from trainer.training.phases import Augmentation
+from trainer.recipes.phases import Augmentation
 
 SIZE = 128
 

@@ -20,8 +20,8 @@ from tests.data import shared
 from trainer.datasets import of_split
 from trainer.datasets import read as read_set
 from trainer.input_pipeline.sources import read_records
+from trainer.recipes.recipe import Recipe
 from trainer.shipping.drift import fit_drift, histogram
-from trainer.training.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
 Pixels = NDArray[np.uint8]

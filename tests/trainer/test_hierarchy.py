@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore::Deprecation
 
 def _recipe(*changes: str):
     from trainer.commands.train import RECIPES
-    from trainer.training.recipe import load_recipe
+    from trainer.recipes.recipe import load_recipe
 
     return load_recipe(RECIPES / "fractureai.yaml", overrides=changes)
 

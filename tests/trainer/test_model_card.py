@@ -10,8 +10,8 @@ import pytest
 from tests.trainer.conftest import RECIPE
 from tests.trainer.evaluation.made import MURA, bundle_of, mura_rows, predictions, record
 from trainer.evaluation import judged
+from trainer.recipes.recipe import Recipe
 from trainer.shipping.model_card import model_card
-from trainer.training.recipe import Recipe
 
 FIELDS = {
     "heads": [{"name": "fracture", "temperature": 1.25}],

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from trainer.datasets import UNKNOWN
-from trainer.training.phases import Phase
-from trainer.training.recipe import HeadRecipe, Recipe
+from trainer.recipes.phases import Phase
+from trainer.recipes.recipe import HeadRecipe, Recipe
 
 pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")]
 

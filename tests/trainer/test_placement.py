@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import RecipeInvalid
 from tests.data import encoded
-from trainer.training.recipe import Recipe, load_recipe
+from trainer.recipes.recipe import Recipe, load_recipe
 
 pytestmark = [
     pytest.mark.keras,

@@ -11,7 +11,7 @@ import yaml
 from core.errors import RecipeInvalid
 from networks.bundle import Bundle
 from tests.trainer.conftest import RECIPE
-from trainer.training.recipe import load_recipe, training_part
+from trainer.recipes.recipe import load_recipe, training_part
 
 ROOT = Path(__file__).parent.parent.parent
 SHIPPED = ROOT / "trainer" / "recipes" / "lucency.yaml"

@@ -37,7 +37,7 @@ def _check(name, bundle):
     from core.vocabulary import EngineName
     from networks.engines import make_engine
     from trainer.commands.train import RECIPES
-    from trainer.training.recipe import load_recipe
+    from trainer.recipes.recipe import load_recipe
 
     recipe = load_recipe(RECIPES / f"{name}.yaml")
     manifest = bundle.manifest

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from trainer.recipes.recipe import Recipe, Refit
 from trainer.training.calibration import calibrated, fit_temperature, logits_of
-from trainer.training.recipe import Recipe, Refit
 from trainer.training.refit import centre_findings, refit_heads
 from trainer.training.train import build_classifier, load_split, predict
 

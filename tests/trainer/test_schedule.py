@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.errors import TrainingFailed
-from trainer.training.phases import Phase
+from trainer.recipes.phases import Phase
 
 pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")]
 

@@ -10,7 +10,7 @@ from core.errors import DataInvalid
 from tests.trainer import tiny_sets
 from tests.trainer.conftest import RECIPE
 from trainer.input_pipeline.sources import read_records
-from trainer.training.recipe import Recipe
+from trainer.recipes.recipe import Recipe
 
 
 def _recipe(data: object) -> Recipe:

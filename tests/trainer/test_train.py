@@ -59,7 +59,7 @@ def test_resume_ends_where_an_uninterrupted_run_does(recipe, data_set, tmp_path)
 
 def test_plateaus_survive_a_kill(recipe, data_set, tmp_path):
     """No score is better by 1 than another: the rate halves from the third epoch on, the phase ends at the fourth."""
-    from trainer.training.recipe import Recipe
+    from trainer.recipes.recipe import Recipe
 
     phase = {
         "name": "part", "trainable": {"last": 0.5}, "batch_normalisation": True, "epochs": 9, "batch_size": 8,

@@ -127,9 +127,9 @@ def train_recipe(name: str, folder: Path, *changes: str) -> Path:
     `changes` are those of --set, after what makes it quick. Loads TensorFlow.
     """
     from trainer.commands.train import RECIPES
+    from trainer.recipes.recipe import load_recipe
     from trainer.shipping.running import run_recipe
     from trainer.training.progress import Lines
-    from trainer.training.recipe import load_recipe
 
     file = RECIPES / f"{name}.yaml"
     shipped = load_recipe(file)

@@ -139,7 +139,7 @@ def loaded_in(pid: int) -> set[str]:
     for process in workers:
         maps = " ".join(mapped.path for mapped in process.memory_maps())
         found |= {name for name in ("onnxruntime", "tensorflow") if name in maps}
-        if any(is_program(child, "imaging.sandbox") for child in process.children()):
+        if any(is_program(child, "imaging.sandbox.child") for child in process.children()):
             found.add("decoders")
     return found
 

@@ -46,7 +46,7 @@ def train(  # noqa: PLR0913, PLR0917 - the options of a command
     image_size: Annotated[int | None, typer.Option(help=OWN)] = None,
 ) -> None:
     """Train a recipe, and write its Bundle to <out>/bundle, also when time ran out: of the best epoch so far."""
-    from trainer.training.recipe import load_recipe
+    from trainer.recipes.recipe import load_recipe
 
     if list_recipes:
         typer.echo(_recipes())

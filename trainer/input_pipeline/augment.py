@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.training.recipe import Augmentation
+from trainer.recipes.recipe import Augmentation
 
 
 def augment(

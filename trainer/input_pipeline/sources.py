@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.errors import DataInvalid
 from trainer.datasets import DataSet, Record, combine, read
-from trainer.training.recipe import DataRecipe, Recipe, Source
+from trainer.recipes.recipe import DataRecipe, Recipe, Source
 
 # Clean splits of published data sets that have none: file names and labels, no image.
 SPLITS = Path(__file__).parents[1] / "splits"

@@ -18,7 +18,7 @@ from trainer.input_pipeline.arrays import Images, load_image
 
 
 class Takes(Protocol):
-    """What makes a batch's inputs of row numbers (`trainer.input_pipeline.batches.ImageInputs`)."""
+    """What makes a batch's inputs of row numbers (`trainer.training.batches.ImageInputs`)."""
 
     def take(self, rows: NDArray[np.int64], *, epoch: int, seed: int) -> NDArray[Any]:
         """The network's input for these rows in this epoch."""

@@ -19,7 +19,7 @@ from networks.manifest import Drift, Histogram
 from networks.sanity import SanityModel
 from trainer.datasets import Record, of_split
 from trainer.input_pipeline.sources import read_records
-from trainer.training.recipe import Recipe
+from trainer.recipes.recipe import Recipe
 from trainer.trust.observation import Observation, observe, spread
 
 SPLIT = "val"

@@ -7,9 +7,9 @@ from typing import Any
 
 from core.decisions import DEFAULT_STUDY_RULE
 from core.vocabulary import DISCLAIMER
+from trainer.recipes.recipe import Recipe
 from trainer.shipping.card_figures import measured_on, trust
 from trainer.shipping.markdown import bullets, section, table
-from trainer.training.recipe import Recipe
 
 SPLIT_ROLES = {
     "train": "the weights were trained on it",

@@ -12,9 +12,9 @@ from typing import Any
 import keras
 
 from networks.bundle import Bundle
+from trainer.recipes.recipe import Recipe
 from trainer.training.hierarchy import train_hierarchy
 from trainer.training.progress import Display
-from trainer.training.recipe import Recipe
 from trainer.training.train import train
 
 BUNDLE = "bundle"

@@ -22,11 +22,11 @@ from trainer.datasets import UNKNOWN, Record, of_split
 from trainer.evaluation import judged
 from trainer.evaluation import predict as predict_all
 from trainer.input_pipeline.sources import folders_of, read_records
+from trainer.recipes.recipe import Recipe
 from trainer.shipping.drift import fit_drift
 from trainer.shipping.model_card import model_card
 from trainer.training.calibration import calibrated, fit_temperature, logits_of, threshold_for
 from trainer.training.checkpoint import RunState
-from trainer.training.recipe import Recipe
 from trainer.training.refit import centre_findings, refit_heads
 from trainer.training.train import Split, load_split, predict
 

@@ -16,13 +16,13 @@ from networks.classifier import RadiographClassifier
 from trainer.datasets import UNKNOWN
 from trainer.evaluation.ranking import auc
 from trainer.input_pipeline.arrays import Images
-from trainer.input_pipeline.batches import Batches
+from trainer.recipes.phases import Phase
+from trainer.recipes.recipe import Recipe
+from trainer.training.batches import Batches
 from trainer.training.checkpoint import RunState, save_best, save_checkpoint, write_state
 from trainer.training.events import EventFile
 from trainer.training.objective import Targets
-from trainer.training.phases import Phase
 from trainer.training.progress import Display, Step
-from trainer.training.recipe import Recipe
 from trainer.training.schedule import averaged_weights, is_over, learning_rate
 
 PREDICT_BATCH = 32

@@ -13,9 +13,9 @@ from core.errors import DataInvalid
 from networks.classifier import RadiographClassifier
 from trainer.datasets import of_split
 from trainer.input_pipeline.sources import read_records
+from trainer.recipes.recipe import Hierarchy, Recipe
 from trainer.training.checkpoint import STATE, RunState
 from trainer.training.progress import Display
-from trainer.training.recipe import Hierarchy, Recipe
 from trainer.training.train import Split, train
 
 ROUTER = "router"

@@ -14,8 +14,8 @@ from keras import ops
 from numpy.typing import NDArray
 
 from trainer.datasets import UNKNOWN
-from trainer.training.phases import Loss, Phase
-from trainer.training.recipe import HeadRecipe, Recipe
+from trainer.recipes.phases import Loss, Phase
+from trainer.recipes.recipe import HeadRecipe, Recipe
 
 Targets = Mapping[str, NDArray[np.int64]]
 Weights = Mapping[str, NDArray[np.float32]]

@@ -19,8 +19,8 @@ from sklearn.preprocessing import StandardScaler
 
 from networks.classifier import RadiographClassifier
 from trainer.datasets import UNKNOWN
+from trainer.recipes.recipe import Refit
 from trainer.training.calibration import fit_shift, logits_of
-from trainer.training.recipe import Refit
 from trainer.training.train import PREDICT_BATCH, Split, predict
 
 ITERATIONS = 500

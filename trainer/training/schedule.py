@@ -15,7 +15,7 @@ import keras
 
 from core.errors import TrainingFailed
 from networks.classifier import FEATURES, RadiographClassifier
-from trainer.training.phases import FromLayer, LastShare, Phase
+from trainer.recipes.phases import FromLayer, LastShare, Phase
 
 
 def set_trainable(classifier: RadiographClassifier, phase: Phase) -> None:

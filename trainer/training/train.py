@@ -17,17 +17,17 @@ from networks.classifier import FEATURES, RANDOM_SEED, HeadSpec, NeckSpec, Radio
 from networks.pretrained import download_weights, load_weights
 from trainer.datasets import UNKNOWN, Record, of_split, truth
 from trainer.input_pipeline.arrays import load_images, window_of
-from trainer.input_pipeline.batches import Batches, FeatureInputs, ImageInputs, Inputs, Placements
 from trainer.input_pipeline.boxes import Box, boxes_of, on_input
 from trainer.input_pipeline.sources import folders_of, read_records, repeated
 from trainer.input_pipeline.throughput import measure_pipeline
+from trainer.recipes.phases import Phase
+from trainer.recipes.recipe import HeadRecipe, Recipe, training_part
+from trainer.training.batches import Batches, FeatureInputs, ImageInputs, Inputs, Placements
 from trainer.training.checkpoint import STATE, RunState, load_best, load_checkpoint, read_state, write_state
 from trainer.training.epochs import PREDICT_BATCH, EpochEnd, Run, Split, predict, score, scores_of
 from trainer.training.events import EventFile
 from trainer.training.objective import class_weights, evidence_name, loss_weights, losses
-from trainer.training.phases import Phase
 from trainer.training.progress import Display
-from trainer.training.recipe import HeadRecipe, Recipe, training_part
 from trainer.training.schedule import is_over, make_optimizer, set_trainable
 
 __all__ = ["PREDICT_BATCH", "Run", "Split", "build_classifier", "load_split", "predict", "score", "train"]

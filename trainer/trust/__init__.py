@@ -22,7 +22,7 @@ from trainer.datasets import UNKNOWN, Record, of_split
 from trainer.evaluation.predictions import Predictions
 from trainer.evaluation.questions import questions
 from trainer.input_pipeline.boxes import boxes_of
-from trainer.training.recipe import Trust
+from trainer.recipes.recipe import Trust
 from trainer.trust.conformal import fit_conformal
 from trainer.trust.localisation import measure_localisation
 from trainer.trust.markers import measure_markers

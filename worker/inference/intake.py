@@ -15,7 +15,7 @@ from core.errors import DecodeFailed, InputIntegrity, LucencyError, ObjectMissin
 from core.logs import logger
 from db.repositories.jobs import Claim
 from imaging.radiograph import Radiograph
-from imaging.sandbox import DecoderPool
+from imaging.sandbox.pool import DecoderPool
 from networks.preprocessing import Preprocessing, Window
 from storage.store import ObjectStore, image_key
 from worker.inference.claim import Batch

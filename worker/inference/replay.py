@@ -17,7 +17,7 @@ from db.repositories.jobs import Claim, FindingRecord, Outcome
 from db.session import Database
 from db.tables import Finding, Job, ModelVersion, Prediction
 from imaging.header import Limits
-from imaging.sandbox import DecoderPool
+from imaging.sandbox.pool import DecoderPool
 from storage.store import ObjectStore
 from worker.inference.intake import Intake, Prepared, Refused
 from worker.inference.models import BundleCache, LoadedModel, Models

@@ -12,7 +12,7 @@ from core.queue import HARD_TIME_LIMIT
 from core.settings import Settings
 from db.session import Database, make_database
 from imaging.header import Limits
-from imaging.sandbox import DecoderPool
+from imaging.sandbox.pool import DecoderPool
 from storage.s3 import make_store
 from worker.inference.activity import Activity
 from worker.inference.claim import Claimer

@@ -9,10 +9,13 @@ import resource
 import sys
 import threading
 import time
+from dataclasses import asdict
 from typing import BinaryIO
 
+from core.errors import LucencyError
 from imaging.header import Limits
-from imaging.sandbox import ANSWER, REQUEST, answer_for
+from imaging.sandbox.protocol import ANSWER, REQUEST
+from imaging.wish import read
 
 OPEN_FILES = 64
 PARENT_CHECK_S = 1.0
@@ -42,6 +45,22 @@ def _end_with(parent: int) -> None:
     os._exit(0)
 
 
+def answer_for(data: bytes, *, longest_side: int, limits: Limits, wish: bytes = b"") -> tuple[dict[str, object], bytes]:
+    """The child's answer to one request: fields and pixels of the Radiograph or the wish, or a code and a detail."""
+    from imaging import frames  # noqa: PLC0415 - codecs are loaded in the child only
+    from imaging.decode import decode  # noqa: PLC0415
+
+    try:
+        wanted = read(wish)
+        if wanted is not None:
+            return frames.answer(data, wanted, limits=limits)
+        radiograph = decode(data, longest_side=longest_side, limits=limits)
+    except LucencyError as error:
+        return {"code": error.code, "detail": error.detail}, b""
+    fields = {name: value for name, value in asdict(radiograph).items() if name != "pixels"}
+    return fields | {"shape": radiograph.pixels.shape}, radiograph.pixels.tobytes()
+
+
 def serve(requests: BinaryIO, answers: BinaryIO, *, limits: Limits) -> None:
     """Answer requests until the stream ends."""
     while len(head := requests.read(REQUEST.size)) == REQUEST.size:
@@ -66,3 +85,7 @@ def main(memory_bytes: int, limits: Limits) -> None:
     os.dup2(2, 1)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     serve(sys.stdin.buffer, answers, limits=limits)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Limits(**json.loads(sys.argv[2])))

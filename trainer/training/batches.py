@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from trainer.input_pipeline.augment import augment, warp_matrix
 from trainer.input_pipeline.boxes import coverage, warped
+from trainer.recipes.recipe import Augmentation, HeadRecipe
 from trainer.training.objective import Targets, Weights, evidence_name, targets_and_weights
-from trainer.training.recipe import Augmentation, HeadRecipe
 
 
 class Inputs(Protocol):

@@ -1,8 +1,52 @@
-"""Batches as the API speaks of them (docs/batches.md)."""
+"""What the API answers and takes, as plain dictionaries: jobs, results, batches (docs/batches.md)."""
 
 from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
+
+
+class JobDict(TypedDict):
+    """A job, as the API gives it."""
+
+    id: str
+    state: str
+    priority: int
+    attempt: int
+    created_at: str
+    finished_at: str | None
+    problem: dict[str, Any] | None
+    links: dict[str, str]
+    image: NotRequired[dict[str, Any]]
+    replay_of: NotRequired[str | None]
+
+
+class FindingDict(TypedDict):
+    """One finding of a result. Probabilities in [0, 1]; regions of interest in pixels of the original image."""
+
+    label: str
+    probability: float
+    threshold: float
+    decision: str
+    three_way: NotRequired[dict[str, Any] | None]
+    stability: NotRequired[float | None]
+    regions_of_interest: list[dict[str, float]] | None
+    explanation: dict[str, str] | None
+
+
+class ResultDict(TypedDict):
+    """The result of a succeeded job. Timings in milliseconds."""
+
+    job_id: str
+    image: dict[str, Any]
+    model_version: dict[str, Any]
+    engine: str
+    findings: list[FindingDict]
+    region: dict[str, Any]
+    probabilities: NotRequired[dict[str, float] | None]
+    routing: NotRequired[dict[str, Any] | None]
+    sanity: NotRequired[dict[str, Any] | None]
+    timings_ms: dict[str, float]
+    disclaimer: str
 
 
 class ManifestEntry(TypedDict):

@@ -14,7 +14,7 @@ from core.errors import RecipeInvalid
 from core.vocabulary import StudyRule
 from networks.manifest import Label
 from networks.preprocessing import Preprocessing
-from trainer.training.phases import Augmentation, Count, Loss, NotNegative, Part, Phase, Positive, Share
+from trainer.recipes.phases import Augmentation, Count, Loss, NotNegative, Part, Phase, Positive, Share
 
 __all__ = ["Augmentation", "Recipe", "load_recipe", "training_part"]
 

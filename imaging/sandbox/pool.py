@@ -1,17 +1,13 @@
-"""Decoding in child processes under limits: what a hostile file can do ends with the child.
+"""The pool of decoder processes: what a hostile file can do ends with the child.
 
-The children are plain subprocesses of `python -m imaging.sandbox`, which stay and answer one request after the other
-over their standard streams (docs/decisions/0001-decoders-are-subprocesses.md).
-
-Request: length of the wish, `longest_side`, `timeout_s`, length of the file; the wish (`imaging.wish`), the file.
-Answer: length of a JSON head, length of the pixels; both.
+The children are plain subprocesses of `python -m imaging.sandbox.child`, which stay and answer one request after the
+other over their standard streams (docs/decisions/0001-decoders-are-subprocesses.md).
 """
 
 from __future__ import annotations
 
 import json
 import queue
-import struct
 import subprocess
 import sys
 import threading
@@ -29,16 +25,15 @@ from core.settings import inherited_environment
 from core.vocabulary import MediaKind
 from imaging.header import Limits
 from imaging.radiograph import Radiograph
-from imaging.wish import DepthWish, FrameWish, PictureWish, Wish, read, written
+from imaging.sandbox.protocol import ANSWER, REQUEST
+from imaging.wish import DepthWish, FrameWish, PictureWish, Wish, written
 
-REQUEST = struct.Struct(">HIdQ")
-ANSWER = struct.Struct(">IQ")
 # Nothing of the parent's environment reaches the child but what a dynamic loader may need.
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "OPENCV_FOR")}
 START_TIMEOUT = 60.0
 COPY_BYTES = 256 * 1024
-PACKAGES = Path(__file__).resolve().parent.parent
+PACKAGES = Path(__file__).resolve().parents[2]
 
 
 def error_classes() -> dict[str, type[LucencyError]]:
@@ -58,7 +53,7 @@ class _Child:
     def __init__(self, *, memory_bytes: int, limits: Limits) -> None:
         environment = inherited_environment()
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "imaging.sandbox", str(memory_bytes), json.dumps(asdict(limits))],
+            [sys.executable, "-P", "-m", "imaging.sandbox.child", str(memory_bytes), json.dumps(asdict(limits))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/",
             env={name: environment[name] for name in PASSED_ON if name in environment}
             | ONE_THREAD
@@ -266,25 +261,3 @@ def _radiograph(head: dict[str, object], pixels: bytes) -> Radiograph:
     array = np.frombuffer(pixels, np.uint8).reshape(shape)  # type: ignore[call-overload]
     head["media_kind"] = MediaKind(str(head["media_kind"]))
     return Radiograph(pixels=array, **head)  # type: ignore[arg-type]
-
-
-def answer_for(data: bytes, *, longest_side: int, limits: Limits, wish: bytes = b"") -> tuple[dict[str, object], bytes]:
-    """The child's answer to one request: fields and pixels of the Radiograph or the wish, or a code and a detail."""
-    from imaging import frames  # noqa: PLC0415 - codecs are loaded in the child only
-    from imaging.decode import decode  # noqa: PLC0415
-
-    try:
-        wanted = read(wish)
-        if wanted is not None:
-            return frames.answer(data, wanted, limits=limits)
-        radiograph = decode(data, longest_side=longest_side, limits=limits)
-    except LucencyError as error:
-        return {"code": error.code, "detail": error.detail}, b""
-    fields = {name: value for name, value in asdict(radiograph).items() if name != "pixels"}
-    return fields | {"shape": radiograph.pixels.shape}, radiograph.pixels.tobytes()
-
-
-if __name__ == "__main__":
-    from imaging.sandbox_child import main
-
-    main(int(sys.argv[1]), Limits(**json.loads(sys.argv[2])))
