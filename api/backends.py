@@ -14,8 +14,6 @@ from fastapi import Request
 
 from api.changes import Changes
 from api.checks import Checks
-from api.oidc import Provider
-from api.overview import Overviews
 from api.waiting import FinishedJobs
 from core.errors import BrokerUnavailable, IdentityKeyMissing
 from core.logs import logger
@@ -91,12 +89,10 @@ class Backends:
     broker: Broker
     finished: FinishedJobs
     changes: Changes
-    overviews: Overviews
     checks: Checks
     limiters: Limiters
     decoders: DecoderPool
     identity: InstallationKey | None = None
-    oidc: Provider | None = None
 
     @property
     def installation(self) -> InstallationKey:
@@ -128,12 +124,10 @@ def make_backends(settings: Settings) -> Backends:
         broker=broker,
         finished=FinishedJobs(),
         changes=changes,
-        overviews=Overviews(database, changes),
         checks=Checks({"store": store.check, "broker": broker.check}),
         limiters=Limiters(),
         decoders=_make_decoders(settings),
         identity=InstallationKey.of(settings) if settings.identity_key is not None else None,
-        oidc=Provider(settings) if settings.oidc_issuer is not None else None,
     )
 
 

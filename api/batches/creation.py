@@ -17,9 +17,9 @@ from api.batches.manifest import Summary
 from api.batches.schemas import NewBatchView
 from api.batches.views import WINDOW_S, batch_view, path_context
 from api.cursors import encode_number
-from api.intake import body_blocks
-from api.spool import Scratch
-from api.submission import Wishes, labels_to_explain
+from api.jobs.submission import Wishes, labels_to_explain
+from api.uploads.intake import body_blocks
+from api.uploads.spool import Scratch
 from core.errors import BatchClosed
 from core.sealing import SiteKey
 from db.repositories import batches, model_versions, policies

@@ -8,7 +8,7 @@ import anyio.to_thread
 
 from api.batches.filing import Filing, Outcome
 from api.batches.schemas import PresignedList, PresignedView, UploadsBody
-from api.spool import Spool
+from api.uploads.spool import Spool
 from core.errors import BatchClosed, ObjectMissing, Unavailable, UploadMissing, UploadTooLarge
 from core.logs import logger
 from core.vocabulary import BatchState

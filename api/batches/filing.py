@@ -11,10 +11,10 @@ from api.backends import Backends
 from api.batches.manifest import labels_of
 from api.batches.schemas import OutcomeView
 from api.dependencies import Caller
-from api.intake import Upload
-from api.spool import Spool
-from api.submission import Submission
-from api.views import ERRORS
+from api.jobs.submission import Submission
+from api.jobs.views import ERRORS
+from api.uploads.intake import Upload
+from api.uploads.spool import Spool
 from core.errors import (
     BatchClosed,
     IdempotencyMismatch,
@@ -83,7 +83,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _BatchPlace:
-    """The hook of `api.submission`: the item is settled in the transaction that makes the Job."""
+    """The hook of `api.jobs.submission`: the item is settled in the transaction that makes the Job."""
 
     site_id: UUID
     batch_id: UUID

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from api.batches.schemas import BatchLinks, BatchSummary, BatchView, FailureView, ItemView, ThroughputView
-from api.views import ERRORS, headline_view
+from api.jobs.views import ERRORS, headline_view
 from core.sealing import SiteKey
 from core.vocabulary import BatchItemState, BatchState, JobState
 from db.repositories.batches import Item, Tally

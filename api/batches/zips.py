@@ -11,9 +11,9 @@ from fastapi import Request
 
 from api.batches.archive import Archive, Entry, Limits
 from api.batches.filing import SIDE_BY_SIDE, Filing, Outcome
-from api.intake import body_blocks
-from api.multipart import MAX_OVERHEAD_BYTES, FormReader
-from api.spool import Scratch, Spool
+from api.uploads.intake import body_blocks
+from api.uploads.multipart import MAX_OVERHEAD_BYTES, FormReader
+from api.uploads.spool import Scratch, Spool
 from core.errors import LucencyError, UploadEmpty
 
 

@@ -21,14 +21,7 @@ from imaging.dicom import scan_dicom
 from imaging.first_bytes import header_of
 from imaging.header import Limits
 from imaging.picture import encoded
-from imaging.stored_header import (
-    StoredHeader,
-    bulk_value,
-    colour_pixels,
-    explicit_header,
-    pixel_value,
-    read_header,
-)
+from imaging.stored_header import StoredHeader, bulk_value, colour_pixels, explicit_header, pixel_value, read_header
 from imaging.wish import PictureWish
 from reports.render import render
 from storage import pictures

@@ -9,7 +9,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
 from api.dicomweb.media_types import DICOM, RELATED, parse
-from api.spool import Spool
+from api.uploads.spool import Spool
 from core.errors import AcceptMalformed, LucencyError, MediaTypeUnsupported, MultipartMalformed, UploadEmpty
 
 # So many bytes are parsed before finished parts are handed on: it bounds how many of them are open at once.

@@ -14,9 +14,9 @@ from api.backends import Backends
 from api.dicomweb.addresses import Names, not_found
 from api.dicomweb.receipt import Outcome, StoredReference
 from api.dicomweb.related import SLICE_BYTES, Part, RelatedReader, boundary_of
-from api.intake import HOP_BYTES, Upload
-from api.spool import Spool
-from api.submission import Submission
+from api.jobs.submission import Submission
+from api.uploads.intake import HOP_BYTES, Upload
+from api.uploads.spool import Spool
 from core.errors import (
     DicomInvalid,
     LucencyError,

@@ -17,9 +17,9 @@ from sqlalchemy import text
 from starlette.types import Message
 
 import api.changes
-import api.streams
+import api.events.streams
 from api.changes import Changes
-from api.streams import EventStream
+from api.events.streams import EventStream
 from core.vocabulary import Role, Scope
 from db.repositories import jobs, sites, users, workers
 from db.session import Database
@@ -181,7 +181,7 @@ def test_after_a_gap_everything_is_asked_again(api: Api, database: Database, sit
 def test_a_revoked_key_ends_its_stream(
     api: Api, database: Database, site: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.streams.HEARTBEAT_S", 0.2)
+    monkeypatch.setattr("api.events.streams.HEARTBEAT_S", 0.2)
     key, headers = new_key(database, site, Scope.READ)
     with listening(api.url, headers) as heard:
         assert not heard.ended(within=0.7)
@@ -214,7 +214,7 @@ def test_a_key_that_may_not_read_hears_nothing(api: Api, database: Database, sit
 
 
 def test_a_slow_reader_is_dropped(database: Database, site: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.streams.SEND_S", 0.2)
+    monkeypatch.setattr("api.events.streams.SEND_S", 0.2)
     sent: list[Message] = []
 
     async def run() -> None:

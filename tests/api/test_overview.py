@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from sqlalchemy import event, text
 
-from api.overview import History
+from api.overview.overviews import History
 from core.errors import DecodeFailed
 from core.vocabulary import JobState, Scope
 from db.repositories import jobs, sites, workers

@@ -240,7 +240,7 @@ def send_all(api: Api, batch: JSON, by_name: dict[str, bytes], accepted: list[st
 
 
 def test_spools_are_nameless(tmp_path: Path) -> None:
-    from api.spool import Scratch
+    from api.uploads.spool import Scratch
 
     with Scratch(tmp_path, limit=10) as scratch:
         scratch.write(b"12345")
