@@ -12,7 +12,7 @@ from db.repositories import jobs, model_versions
 from db.repositories.jobs import Claim
 from db.repositories.model_versions import Served
 from db.session import Database
-from worker.inference.holdings import Holdings
+from worker.inference.leases import HeldLeases
 from worker.inference.models import LoadedModel, Models
 from worker.inference.wishes import Wishes
 
@@ -65,7 +65,7 @@ class Claimer:
         *,
         database: Database,
         models: Models,
-        holdings: Holdings,
+        leases: HeldLeases,
         wishes: Wishes,
         owner: str,
         lease_s: float,
@@ -73,7 +73,7 @@ class Claimer:
     ) -> None:
         self._database = database
         self.models = models
-        self._holdings = holdings
+        self._leases = leases
         self._wishes = wishes
         self._owner = owner
         self._lease = lease_s
@@ -106,7 +106,7 @@ class Claimer:
         self._size.record(len(claims))
         if not claims:
             return None
-        self._holdings.add(claims)
+        self._leases.add(claims)
         return Batch(tuple(claims), model, time.perf_counter())
 
     def follow(self) -> tuple[Served, ...]:

@@ -9,7 +9,7 @@ from core.errors import DatabaseUnavailable
 from core.logs import logger
 from db.repositories import jobs, workers
 from db.session import Database
-from worker.inference.holdings import Holdings
+from worker.inference.leases import HeldLeases
 from worker.inference.presence import Presence
 
 log = logger(__name__)
@@ -19,11 +19,11 @@ class Heartbeat(threading.Thread):
     """Every `interval_s`: extend every held lease by `lease_s`, forget what was lost, write the Worker row."""
 
     def __init__(
-        self, *, database: Database, holdings: Holdings, presence: Presence, interval_s: float, lease_s: float
+        self, *, database: Database, leases: HeldLeases, presence: Presence, interval_s: float, lease_s: float
     ) -> None:
         super().__init__(name="heartbeat", daemon=True)
         self._database = database
-        self._holdings = holdings
+        self._leases = leases
         self._presence = presence
         self._interval = interval_s
         self._lease = lease_s
@@ -44,7 +44,7 @@ class Heartbeat(threading.Thread):
 
     def beat(self) -> None:
         """One beat. A database that is away is logged: the next beat comes well before the lease ends."""
-        asked = self._holdings.extendable()
+        asked = self._leases.extendable()
         presence = self._presence
         try:
             with self._database.unit_of_work() as session:
@@ -64,7 +64,7 @@ class Heartbeat(threading.Thread):
         except DatabaseUnavailable:
             log.warning("heartbeat_failed", held=len(asked))
             return
-        for job_id, fence in self._holdings.keep_only(asked, kept):
+        for job_id, fence in self._leases.keep_only(asked, kept):
             log.warning("lease_lost", job_id=str(job_id), fence=fence)
 
     def stop(self) -> None:

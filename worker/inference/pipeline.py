@@ -15,8 +15,8 @@ from core.logs import logger
 from db.repositories.jobs import Claim
 from worker.inference.activity import Activity
 from worker.inference.claim import Batch, Claimer
-from worker.inference.holdings import Holdings
 from worker.inference.intake import Intake, Prepared, Refused
+from worker.inference.leases import HeldLeases
 from worker.inference.outputs import Explained, Inferred, Outputs, explain, infer
 from worker.inference.recorder import Recorder
 from worker.inference.shadow import Shadow
@@ -36,7 +36,7 @@ class Pipeline:
         intake: Intake,
         outputs: Outputs,
         recorder: Recorder,
-        holdings: Holdings,
+        leases: HeldLeases,
         activity: Activity,
         shadow: Shadow,
         stopping: Callable[[], bool],
@@ -45,7 +45,7 @@ class Pipeline:
         self._intake = intake
         self._outputs = outputs
         self._recorder = recorder
-        self._holdings = holdings
+        self._leases = leases
         self._activity = activity
         self._shadow = shadow
         self._stopping = stopping
@@ -112,7 +112,7 @@ class Pipeline:
         return batch, ready
 
     def _run(self, batch: Batch, prepared: list[Prepared]) -> None:
-        prepared = [entry for entry in prepared if self._holdings.holds(entry.claim)]
+        prepared = [entry for entry in prepared if self._leases.holds(entry.claim)]
         inferred = self._infer(batch, prepared) if prepared else []
         self._activity.step()
         self._settle()
@@ -149,14 +149,14 @@ class Pipeline:
     def _finish(self, inferred: list[Inferred]) -> None:
         """Explain, store, record. Every job has its outcome when this returns, whatever happened."""
         try:
-            explained = [explain(entry) for entry in inferred if self._holdings.holds(entry.prepared.claim)]
+            explained = [explain(entry) for entry in inferred if self._leases.holds(entry.prepared.claim)]
             store_ms = self._outputs.put(file for entry in explained for file in entry.files)
             self._record([entry.timed(store_ms) for entry in explained])
         except Exception as error:
             if not isinstance(error, LucencyError):
                 log.exception("finish_failed")
             for entry in inferred:
-                if self._holdings.holds(entry.prepared.claim):
+                if self._leases.holds(entry.prepared.claim):
                     self._fail_engine(entry.prepared.claim, error)
         self._activity.step()
 
@@ -185,7 +185,7 @@ class Pipeline:
     def _abandon(self, current: Loaded | None, error: Exception) -> None:
         """The main thread was interrupted, by the soft time limit for one: its batch counts as failed."""
         for entry in current[1] if current is not None else []:
-            if self._holdings.holds(entry.claim) and self._storing is None:
+            if self._leases.holds(entry.claim) and self._storing is None:
                 self._fail_engine(entry.claim, error)
 
     def _abandon_ahead(self, ahead: Future[Loaded | None]) -> None:

@@ -11,7 +11,7 @@ from core.vocabulary import WorkerWish
 
 if TYPE_CHECKING:
     from worker.inference.activity import Activity
-    from worker.inference.holdings import Holdings
+    from worker.inference.leases import HeldLeases
     from worker.inference.models import Models
     from worker.inference.wishes import Wishes
 
@@ -25,7 +25,7 @@ class Presence:
     models: Models
     activity: Activity
     wishes: Wishes
-    holdings: Holdings
+    leases: HeldLeases
 
     @property
     def state(self) -> str:
@@ -36,7 +36,7 @@ class Presence:
         if self.wishes.wish is WorkerWish.RESTART:
             return "restarting"
         if self.wishes.wish is WorkerWish.DRAIN:
-            return "draining" if self.activity.busy or self.holdings.all() else "drained"
+            return "draining" if self.activity.busy or self.leases.all() else "drained"
         return "waiting" if self.models.current is None else "ready"
 
     @property

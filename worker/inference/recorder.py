@@ -13,7 +13,7 @@ from core.settings import Settings
 from db.repositories import jobs
 from db.repositories.jobs import Claim, Outcome
 from db.session import Database, Session
-from worker.inference.holdings import Holdings
+from worker.inference.leases import HeldLeases
 
 log = logger(__name__)
 T = TypeVar("T")
@@ -28,9 +28,9 @@ class Recorder:
     After that the jobs are forgotten here: their leases end, and the sweeper brings them back.
     """
 
-    def __init__(self, *, database: Database, holdings: Holdings, settings: Settings) -> None:
+    def __init__(self, *, database: Database, leases: HeldLeases, settings: Settings) -> None:
         self._database = database
-        self._holdings = holdings
+        self._leases = leases
         self._settings = settings
 
     def succeed(self, claims: Sequence[Claim], outcomes: Sequence[Outcome]) -> tuple[set[UUID], bool]:
@@ -45,7 +45,7 @@ class Recorder:
             log.exception("results_not_recorded", jobs=[str(claim.job_id) for claim in claims])
             return set(), False
         finally:
-            self._holdings.drop(claims)
+            self._leases.drop(claims)
         return finished, tries == 1
 
     def fail(self, claim: Claim, error: LucencyError) -> None:
@@ -66,7 +66,7 @@ class Recorder:
                 **claim.log_context(),
             )
         finally:
-            self._holdings.drop([claim])
+            self._leases.drop([claim])
 
     def release(self, claims: Iterable[Claim]) -> None:
         """Give jobs back unharmed: the attempt does not count."""
@@ -80,7 +80,7 @@ class Recorder:
         else:
             log.info("jobs_released", count=len(claims))
         finally:
-            self._holdings.drop(claims)
+            self._leases.drop(claims)
 
     def _persist(self, work: Callable[[Session], T]) -> tuple[T, int]:
         """Run `work` in a transaction of its own; the result and the number of tries. Raises DatabaseUnavailable."""

@@ -17,8 +17,8 @@ from storage.s3 import make_store
 from worker.inference.activity import Activity
 from worker.inference.claim import Claimer
 from worker.inference.heartbeat import Heartbeat
-from worker.inference.holdings import Holdings
 from worker.inference.intake import Intake
+from worker.inference.leases import HeldLeases
 from worker.inference.models import BundleCache, Models
 from worker.inference.outputs import Outputs
 from worker.inference.pipeline import Pipeline
@@ -55,7 +55,7 @@ class InferenceRuntime:
         )
         folder = settings.bundle_cache or settings.home / "bundles"
         models = Models(cache=BundleCache(folder, store), settings=settings)
-        holdings = Holdings(bound_s=HARD_TIME_LIMIT)
+        leases = HeldLeases(bound_s=HARD_TIME_LIMIT)
         self.name = name
         self.wishes = Wishes(database=self.database, name=name)
         self.stopping = stopping
@@ -63,7 +63,7 @@ class InferenceRuntime:
         self.claimer = Claimer(
             database=self.database,
             models=models,
-            holdings=holdings,
+            leases=leases,
             wishes=self.wishes,
             owner=name,
             lease_s=settings.lease,
@@ -82,16 +82,16 @@ class InferenceRuntime:
             claimer=self.claimer,
             intake=self._intake,
             outputs=self._outputs,
-            recorder=Recorder(database=self.database, holdings=holdings, settings=settings),
-            holdings=holdings,
+            recorder=Recorder(database=self.database, leases=leases, settings=settings),
+            leases=leases,
             activity=self.activity,
             shadow=self.shadow,
             stopping=stopping.is_set,
         )
         self._heartbeat = Heartbeat(
             database=self._own,
-            holdings=holdings,
-            presence=Presence(name, str(settings.engine), models, self.activity, self.wishes, holdings),
+            leases=leases,
+            presence=Presence(name, str(settings.engine), models, self.activity, self.wishes, leases),
             interval_s=settings.heartbeat,
             lease_s=settings.lease,
         )
@@ -100,7 +100,7 @@ class InferenceRuntime:
             shadow=self.shadow,
             heartbeat=self._heartbeat,
             wishes=self.wishes,
-            is_idle=lambda: not self.activity.busy and not holdings.all(),
+            is_idle=lambda: not self.activity.busy and not leases.all(),
             leave=leave or self._leave,
         )
 

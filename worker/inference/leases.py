@@ -12,7 +12,7 @@ from db.repositories.jobs import Claim
 Held = tuple[UUID, int]
 
 
-class Holdings:
+class HeldLeases:
     """Claims by (job, fence). `bound_s`: a claim held longer is not extended any more, for its thread must hang."""
 
     def __init__(self, *, bound_s: float, clock: Callable[[], float] = time.monotonic) -> None:
