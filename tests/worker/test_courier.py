@@ -285,7 +285,7 @@ SERVICES = ("worker", "-Q", "services", "-n", "services@%h", "-c", "1", "-l", "I
 LOADED = """
 import sys
 import worker.tasks, worker.deliveries.courier, worker.deliveries.c_store
-import worker.deliveries.stow, worker.deliveries.parcels
+import worker.deliveries.stow, worker.deliveries.payloads
 from core.vocabulary import ReportKind
 from reports.render import render
 import reports.structured_report, reports.secondary_capture, reports.presentation_state

@@ -1,4 +1,4 @@
-"""C-STORE as a user (PS3.4 annex B): the instances of a parcel over one association."""
+"""C-STORE as a user (PS3.4 annex B): the instances of a payload over one association."""
 
 from __future__ import annotations
 

@@ -14,8 +14,9 @@ from db.repositories import audit, deliveries
 from db.repositories.deliveries import Claim
 from db.session import Database
 from storage.store import ObjectStore
-from worker.deliveries import parcels, webhook
-from worker.deliveries.parcels import Parcel
+from worker.deliveries import payloads as payloads
+from worker.deliveries import webhook
+from worker.deliveries.payloads import Payload
 from worker.deliveries.posting import Deadline
 
 log = logger(__name__)
@@ -52,30 +53,30 @@ class Deliverer:
 
     def _send(self, claim: Claim, begun: Deadline) -> None:
         settings = self.settings
-        parcel = parcels.load(self.database, settings, claim)
+        payload = payloads.load(self.database, settings, claim)
         if claim.kind is DeliveryKind.WEBHOOK:
-            self._tell(claim, parcel, begun)
+            self._tell(claim, payload, begun)
             return
-        instances = parcels.rendered(parcel, claim.reports, self.store)
+        instances = payloads.rendered(payload, claim.reports, self.store)
         deadline = Deadline(min(settings.delivery_timeout, begun.left()))
         if claim.kind is DeliveryKind.STOW:
             from worker.deliveries import stow  # noqa: PLC0415 - as below
 
             private = settings.delivery_private_addresses
-            stow.send(instances, claim.target, parcel.secret, deadline=deadline, private=private)
+            stow.send(instances, claim.target, payload.secret, deadline=deadline, private=private)
         else:
             from worker.deliveries import c_store  # noqa: PLC0415 - pynetdicom waits for the first rule that needs it
 
             c_store.send(instances, claim.target, deadline=deadline)
 
-    def _tell(self, claim: Claim, parcel: Parcel, begun: Deadline) -> None:
-        if parcel.secret is None:
+    def _tell(self, claim: Claim, payload: Payload, begun: Deadline) -> None:
+        if payload.secret is None:
             raise SealBroken("The webhook's rule has no signing key.")
-        message = webhook.Message(claim.rule_id, claim.job_id, parcel.state, parcel.finished_at)
+        message = webhook.Message(claim.rule_id, claim.job_id, payload.state, payload.finished_at)
         webhook.send(
             message,
             claim.target,
-            parcel.secret,
+            payload.secret,
             deadline=Deadline(min(self.settings.delivery_timeout, begun.left())),
             private=self.settings.delivery_private_addresses,
         )
@@ -89,7 +90,7 @@ class Deliverer:
                 audit.append(
                     session,
                     site_id=claim.site_id,
-                    actor=parcels.ACTOR,
+                    actor=payloads.ACTOR,
                     action=AuditAction.RESULT_DELIVERED,
                     subject=f"job {claim.job_id}",
                     detail={

@@ -1,4 +1,4 @@
-"""STOW-RS as a client (PS3.18 section 10.5): all instances of a parcel in one multipart/related request."""
+"""STOW-RS as a client (PS3.18 section 10.5): all instances of a payload in one multipart/related request."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def send(
     Raises as `post` and `require_success` do, and DeliveryRefused or DeliveryFailed for what the answer says of single
     instances.
     """
-    # The same parcel gives the same request; a digest cannot occur inside what it is the digest of.
+    # The same payload gives the same request; a digest cannot occur inside what it is the digest of.
     boundary = hashlib.sha256(b"".join(instances)).hexdigest()
     part = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
     body = b"".join(part + instance + b"\r\n" for instance in instances) + f"--{boundary}--\r\n".encode()

@@ -27,7 +27,7 @@ ACTOR = "worker"
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class Payload:
     """A delivery with all that it needs, patient data among it: never logged. `record` is None for webhooks."""
 
     state: str
@@ -37,10 +37,10 @@ class Parcel:
     identity: Identity | None
 
     def __repr__(self) -> str:
-        return "Parcel(…)"
+        return "Payload(…)"
 
 
-def load(database: Database, settings: Settings, claim: Claim) -> Parcel:
+def load(database: Database, settings: Settings, claim: Claim) -> Payload:
     """Read what `claim` is of. Raises DeliveryRefused where there is no such thing, IdentityKeyMissing, SealBroken."""
     with database.unit_of_work() as session:
         try:
@@ -57,7 +57,7 @@ def load(database: Database, settings: Settings, claim: Claim) -> Parcel:
             installation = InstallationKey.of(settings)
             key = policies.site_key(session, site_id=claim.site_id, installation=installation)
         opened = claim.with_identity and record is not None and key is not None
-        return Parcel(
+        return Payload(
             state=job.state,
             finished_at=job.finished_at or job.created_at,
             secret=_secret(claim, key),
@@ -89,16 +89,16 @@ def _identity(session: Session, claim: Claim, record: ResultRecord, key: SiteKey
     return identity
 
 
-def rendered(parcel: Parcel, kinds: Sequence[ReportKind], store: ObjectStore) -> list[bytes]:
-    """The parcel's reports, the same bytes each time. Raises DeliveryRefused for what this result cannot give."""
+def rendered(payload: Payload, kinds: Sequence[ReportKind], store: ObjectStore) -> list[bytes]:
+    """The payload's reports, the same bytes each time. Raises DeliveryRefused for what this result cannot give."""
     # Heavy libraries are loaded with the first delivery, not in every process.
     from reports.render import FORMS, render  # noqa: PLC0415
 
-    record = parcel.record
+    record = payload.record
     if record is None:
         raise DeliveryRefused("The job has no result.")
     try:
         pictures = fetch(store, record) if any(FORMS[kind].pictures for kind in kinds) else None
-        return [render(kind, record, pictures, parcel.identity).content for kind in kinds]
+        return [render(kind, record, pictures, payload.identity).content for kind in kinds]
     except (NotFound, InputIntegrity, ImageInvalid) as error:
         raise DeliveryRefused("The result cannot be given in a form that the rule asks for.") from error
