@@ -21,7 +21,7 @@ from storage.store import ObjectStore
 from worker.inference.stopping import StopFlag
 
 if TYPE_CHECKING:
-    from worker.deliveries.courier import Courier
+    from worker.deliveries.dispatcher import Dispatcher
     from worker.inference.runtime import InferenceRuntime
 
 log = logger(__name__)
@@ -42,7 +42,7 @@ class Process:
     inference: InferenceRuntime | None = None
     database: Database | None = None
     store: ObjectStore | None = None
-    courier: Courier | None = None
+    dispatcher: Dispatcher | None = None
 
 
 process = Process()
@@ -65,9 +65,9 @@ def _start_child(**_: Any) -> None:
     if not process.infers:
         process.database = make_database(settings, application_name="services", pool_size=2)
         process.store = make_store(settings)
-        from worker.deliveries.courier import start_courier  # noqa: PLC0415 - an HTTP client: not for inference
+        from worker.deliveries.dispatcher import start_dispatcher  # noqa: PLC0415 - an HTTP client: not for inference
 
-        process.courier = start_courier(settings)
+        process.dispatcher = start_dispatcher(settings)
         return
     from worker.inference.runtime import InferenceRuntime  # noqa: PLC0415 - loads the engine's library: not for services
 
@@ -85,7 +85,7 @@ def _tell_children(**_: Any) -> None:
 def _end_child(**_: Any) -> None:
     if process.inference is not None:
         process.inference.close()
-    if process.courier is not None:
-        process.courier.stop()
+    if process.dispatcher is not None:
+        process.dispatcher.stop()
     if process.database is not None:
         process.database.dispose()

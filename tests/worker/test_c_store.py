@@ -29,7 +29,7 @@ from tests.peers import PATH, tool
 from tests.worker.deliveries import CANARY, QUICK, Desk
 from tests.worker.factories import until
 from tests.worker.receiver import Reply, receiving
-from tests.worker.test_courier import courier
+from tests.worker.test_dispatcher import dispatcher
 from tests.worker.test_posting import certified
 from worker.deliveries import c_store, stow
 from worker.deliveries.posting import Deadline
@@ -134,7 +134,7 @@ def test_storescp_takes_sr_and_sc_once_it_is_there(desk: Desk, tmp_path: Path) -
     program, port = tool("storescp"), choose_ports(["scp"])["scp"]
     reports = ["sc", "sr"]
     desk.rule(DeliveryKind.C_STORE, target_at(port), reports=reports, with_identity=True, secret=None)
-    with courier(desk):
+    with dispatcher(desk):
         job_id = desk.result(identity=True)
         until(lambda: desk.deliveries(job_id)[0].attempt >= 2, timeout=30)
         folder = tmp_path / "first"
@@ -203,7 +203,7 @@ def test_stow_answers(reply: Reply, outcome: type[DeliveryFailed] | None) -> Non
 
 
 def test_stow_sends_the_same_instances_each_time(desk: Desk) -> None:
-    with receiving() as receiver, courier(desk):
+    with receiving() as receiver, dispatcher(desk):
         receiver.replies(200)
         desk.rule(
             DeliveryKind.STOW,

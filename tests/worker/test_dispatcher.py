@@ -1,4 +1,4 @@
-"""Deliveries by a real courier to real receivers: signed, retried, apart from each other, one at a time."""
+"""Deliveries by a real dispatcher to real receivers: signed, retried, apart from each other, one at a time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from storage.s3 import S3Store
 from tests.worker.deliveries import CANARY, QUICK, Desk
 from tests.worker.factories import CeleryProcess, until
 from tests.worker.receiver import Received, Receiver, Reply, receiving
-from worker.deliveries.courier import Courier, start_courier
+from worker.deliveries.dispatcher import Dispatcher, start_dispatcher
 from worker.deliveries.webhook import Message
 
 
@@ -37,8 +37,8 @@ def desk(settings: Settings, database: Database, store: S3Store, site: UUID) -> 
 
 
 @contextlib.contextmanager
-def courier(desk: Desk) -> Iterator[Courier]:
-    running = start_courier(desk.settings)
+def dispatcher(desk: Desk) -> Iterator[Dispatcher]:
+    running = start_dispatcher(desk.settings)
     try:
         yield running
     finally:
@@ -51,12 +51,12 @@ def hook(desk: Desk, receiver: Receiver, **values: object) -> tuple[UUID, Webhoo
 
 
 def test_a_signed_message_and_no_patient_in_it(desk: Desk) -> None:
-    with receiving() as receiver, courier(desk):
+    with receiving() as receiver, dispatcher(desk):
         _, verifier = hook(desk, receiver, events=["succeeded", "cancelled"])
         started = time.monotonic()
         job_id = desk.result(identity=True)
         until(lambda: desk.states(job_id) == ["delivered"], timeout=10)
-        # The database wakes the courier: it does not wait for its next look.
+        # The database wakes the dispatcher: it does not wait for its next look.
         assert receiver.received[0].at - started < 5
         cancelled = desk.cancelled()
         until(lambda: desk.states(cancelled) == ["delivered"], timeout=10)
@@ -87,7 +87,7 @@ def test_both_keys_sign_while_a_rotation_lasts(desk: Desk) -> None:
     old = DeliverySecret.new_signing_key()
     now = datetime.now(UTC)
     new = old.rotated(now=now)
-    with receiving() as receiver, courier(desk):
+    with receiving() as receiver, dispatcher(desk):
         desk.rule(DeliveryKind.WEBHOOK, {"url": receiver.url}, secret=new)
         job_id = desk.result()
         until(lambda: desk.states(job_id) == ["delivered"], timeout=10)
@@ -101,7 +101,7 @@ def test_both_keys_sign_while_a_rotation_lasts(desk: Desk) -> None:
 def test_down_then_up(desk: Desk) -> None:
     port = choose_ports(["receiver"])["receiver"]
     rule, _ = desk.rule(DeliveryKind.WEBHOOK, {"url": f"http://127.0.0.1:{port}/"})
-    with courier(desk):
+    with dispatcher(desk):
         job_id = desk.result()
         until(lambda: desk.deliveries(job_id)[0].attempt >= 2, timeout=10)
         (row,) = desk.deliveries(job_id)
@@ -120,7 +120,7 @@ def test_down_then_up(desk: Desk) -> None:
 
 @pytest.mark.parametrize("status", [410, 404, 302])
 def test_dead_at_once(desk: Desk, status: int) -> None:
-    with receiving() as receiver, receiving() as elsewhere, courier(desk):
+    with receiving() as receiver, receiving() as elsewhere, dispatcher(desk):
         receiver.replies(status, Location=elsewhere.url)
         hook(desk, receiver)
         job_id = desk.result()
@@ -135,7 +135,7 @@ def test_dead_at_once(desk: Desk, status: int) -> None:
 def test_attempts_end(desk: Desk) -> None:
     quick = desk.settings.model_copy(update={"delivery_attempts": 3})
     desk = Desk(quick, desk.database, desk.store, desk.site)
-    with receiving() as receiver, courier(desk):
+    with receiving() as receiver, dispatcher(desk):
         receiver.replies(500)
         hook(desk, receiver)
         job_id = desk.result()
@@ -144,7 +144,7 @@ def test_attempts_end(desk: Desk) -> None:
 
 
 def test_retry_after_is_honoured(desk: Desk) -> None:
-    with receiving() as receiver, courier(desk):
+    with receiving() as receiver, dispatcher(desk):
         receiver.answer = lambda _: Reply(200) if len(receiver.received) > 1 else Reply(429, {"Retry-After": "2"})
         hook(desk, receiver)
         job_id = desk.result()
@@ -154,7 +154,7 @@ def test_retry_after_is_honoured(desk: Desk) -> None:
 
 
 def test_a_silent_target_holds_up_no_other(desk: Desk) -> None:
-    with receiving() as silent, receiving() as lively, courier(desk):
+    with receiving() as silent, receiving() as lively, dispatcher(desk):
         silent.answer = lambda _: Reply(delay=20)
         hook(desk, silent)
         made = [desk.result() for _ in range(4)]
@@ -178,7 +178,7 @@ def closed(desk: Desk) -> bool:
 def test_private_addresses_are_refused_unless_allowed(desk: Desk) -> None:
     guarded = desk.settings.model_copy(update={"delivery_private_addresses": False})
     desk = Desk(guarded, desk.database, desk.store, desk.site)
-    with receiving() as receiver, courier(desk):
+    with receiving() as receiver, dispatcher(desk):
         for host in ("localhost", "2130706433"):
             desk.rule(DeliveryKind.WEBHOOK, {"url": f"http://{host}:{receiver.port}/"})
         job_id = desk.result()
@@ -187,8 +187,8 @@ def test_private_addresses_are_refused_unless_allowed(desk: Desk) -> None:
         assert receiver.received == []
 
 
-def test_no_two_couriers_send_the_same_at_a_time(desk: Desk) -> None:
-    """Two couriers on forty deliveries whose target takes a while: at no time is one of them under way twice."""
+def test_no_two_dispatchers_send_the_same_at_a_time(desk: Desk) -> None:
+    """Two dispatchers on forty deliveries whose target takes a while: at no time is one of them under way twice."""
     busy: set[str] = set()
     twice: list[str] = []
     lock = threading.Lock()
@@ -209,14 +209,14 @@ def test_no_two_couriers_send_the_same_at_a_time(desk: Desk) -> None:
         for _ in range(4):
             hook(desk, receiver)
         made = [desk.result() for _ in range(10)]
-        with courier(desk), courier(desk):
+        with dispatcher(desk), dispatcher(desk):
             until(lambda: all(desk.states(job_id) == ["delivered"] * 4 for job_id in made), timeout=30)
     assert twice == []
     assert len(receiver.received) == len({one.headers["webhook-id"] for one in receiver.received}) == 40
 
 
 def test_identities_are_opened_for_rules_that_send_home_alone(desk: Desk) -> None:
-    with receiving() as receiver, courier(desk):
+    with receiving() as receiver, dispatcher(desk):
         receiver.replies(200)
         reports = [ReportKind.SR.value]
         target = {"url": f"{receiver.url}/dicom-web"}
@@ -266,7 +266,7 @@ def test_a_killed_services_worker(desk: Desk, tmp_path: Path) -> None:
         second = CeleryProcess(desk.settings, tmp_path / "second.log", *SERVICES)
         try:
             until(lambda: desk.states(job_id) == ["delivered"], timeout=60)
-            # A courier does not keep its process from ending.
+            # A dispatcher does not keep its process from ending.
             second.process.terminate()
             assert second.process.wait(30) == 0
         finally:
@@ -284,7 +284,7 @@ SERVICES = ("worker", "-Q", "services", "-n", "services@%h", "-c", "1", "-l", "I
 
 LOADED = """
 import sys
-import worker.tasks, worker.deliveries.courier, worker.deliveries.c_store
+import worker.tasks, worker.deliveries.dispatcher, worker.deliveries.c_store
 import worker.deliveries.stow, worker.deliveries.payloads
 from core.vocabulary import ReportKind
 from reports.render import render

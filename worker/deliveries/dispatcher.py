@@ -1,7 +1,7 @@
-"""The courier: a thread of a services process that claims due deliveries and sends them in a few others.
+"""The dispatcher: a thread of a services process that claims due deliveries and sends them in a few others.
 
 Sending is not a Celery task's work: a target may take long, and the sweeper shares the process. The database wakes the
-courier when deliveries are made (`delivery_due`); it looks by itself now and then, and when a retry comes due.
+dispatcher when deliveries are made (`delivery_due`); it looks by itself now and then, and when a retry comes due.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ POOL = 4
 PAUSE_S = 2.0
 
 
-class Courier:
+class Dispatcher:
     """Start it after the fork, with a Database of its own; `stop` lets what is under way end, and claims no more."""
 
     def __init__(self, *, database: Database, store: ObjectStore, settings: Settings) -> None:
@@ -40,7 +40,7 @@ class Courier:
         self._under_way: set[Future[None]] = set()
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
         url = settings.database_url.get_secret_value()
         self._listener = Listener(url, {DUE: lambda _payload: self._wake.set()})
 
@@ -65,10 +65,10 @@ class Courier:
             try:
                 wait = self._look()
             except LucencyError as error:
-                log.warning("courier_idle", error_code=error.code)
+                log.warning("dispatcher_idle", error_code=error.code)
                 wait = PAUSE_S
             except Exception:
-                log.exception("courier_broke")
+                log.exception("dispatcher_broke")
                 wait = PAUSE_S
             self._wake.wait(wait)
 
@@ -93,9 +93,9 @@ class Courier:
         return min(self._settings.sweep, due) if due > 0 else self._settings.sweep
 
 
-def start_courier(settings: Settings) -> Courier:
-    """A running courier of this process."""
-    database = make_database(settings, application_name="courier", pool_size=POOL)
-    courier = Courier(database=database, store=make_store(settings), settings=settings)
-    courier.start()
-    return courier
+def start_dispatcher(settings: Settings) -> Dispatcher:
+    """A running dispatcher of this process."""
+    database = make_database(settings, application_name="dispatcher", pool_size=POOL)
+    dispatcher = Dispatcher(database=database, store=make_store(settings), settings=settings)
+    dispatcher.start()
+    return dispatcher
