@@ -29,7 +29,7 @@ def infer() -> None:
     runtime = process.inference
     if runtime is None:
         return
-    if not runtime.wishes.may_claim:
+    if not runtime.control.may_claim:
         _pass_on(runtime)
         return
     runtime.activity.begin()

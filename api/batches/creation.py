@@ -17,7 +17,7 @@ from api.batches.manifest import Summary
 from api.batches.schemas import NewBatchView
 from api.batches.views import WINDOW_S, batch_view, path_context
 from api.cursors import encode_number
-from api.jobs.submission import Wishes, labels_to_explain
+from api.jobs.submission import SubmitOptions, labels_to_explain
 from api.uploads.intake import body_blocks
 from api.uploads.spool import Scratch
 from core.errors import BatchClosed
@@ -82,7 +82,7 @@ class _Creation:
             request_hash = key.keyed_hash(self.summary.digest, purpose="manifest").hex()
             known = self._known(session, request_hash)
             if known is None:
-                explain = labels_to_explain(session, Wishes(self.summary.priority, self.summary.explain))
+                explain = labels_to_explain(session, SubmitOptions(self.summary.priority, self.summary.explain))
                 batch = batches.begin(
                     session,
                     site_id=site_id,

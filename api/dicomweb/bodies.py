@@ -17,12 +17,12 @@ from api.dicomweb.negotiation import Form
 from core.errors import DicomInvalid, DiskFull, InputIntegrity, NotFound, ObjectMissing, ResultNotReady
 from db.repositories import results
 from db.repositories.sites import Principal
+from imaging.decode_requests import PictureRequest
 from imaging.dicom import scan_dicom
 from imaging.first_bytes import header_of
 from imaging.header import Limits
 from imaging.picture import encoded
 from imaging.stored_header import StoredHeader, bulk_value, colour_pixels, explicit_header, pixel_value, read_header
-from imaging.wish import PictureWish
 from reports.render import render
 from storage import pictures
 from storage.store import image_key
@@ -86,18 +86,18 @@ class Bodies:
                 async for piece in self._pieces(_file_pieces(file, start=start, length=length)):
                     yield piece
 
-    async def picture(self, instance: Instance, wish: PictureWish) -> bytes:
+    async def picture(self, instance: Instance, request: PictureRequest) -> bytes:
         """The frame as an encoded picture. Raises DicomInvalid for a window or part that is none."""
         if instance.produced is not None:
             content = await self._made(instance.produced)
             return await self._thread(
-                lambda: encoded(colour_pixels(content, limits=self._limits), wish), self._backends.limiters.draw
+                lambda: encoded(colour_pixels(content, limits=self._limits), request), self._backends.limiters.draw
             )
         async with self._spooled(instance) as file:
             size = file.seek(0, io.SEEK_END)
             file.seek(0)
             return await self._thread(
-                lambda: self._backends.decoders.picture(file, wish, size=size), self._backends.limiters.draw
+                lambda: self._backends.decoders.picture(file, request, size=size), self._backends.limiters.draw
             )
 
     # --- What they are made of ----------------------------------------------------------------------------------

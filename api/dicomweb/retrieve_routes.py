@@ -16,7 +16,7 @@ from api.dicomweb.bodies import PIXEL_DATA, Bodies
 from api.dicomweb.instances import Instance, find
 from api.dicomweb.media_types import DICOM, DICOM_JSON, MediaType, accepted
 from api.dicomweb.negotiation import Form, dicom_form, frame_form, json_type, octets_form, picture_format
-from api.dicomweb.pictures import read_wish
+from api.dicomweb.pictures import read_picture_request
 from core.errors import NotAcceptable, NotFound
 from core.vocabulary import AuditAction, ReportKind, Scope
 from db.repositories import audit
@@ -205,10 +205,10 @@ async def thumbnail(request: Request, retrieval: RetrievalOf) -> Response:
 async def all_rendered(request: Request, retrieval: RetrievalOf) -> Response:
     """Every image for the eye, in parts."""
     form = picture_format(retrieval.accepted)
-    wish = read_wish(form, request.query_params, thumbnail=False)
+    request = read_picture_request(form, request.query_params, thumbnail=False)
 
     async def content(instance: Instance) -> AsyncIterator[bytes]:
-        yield await retrieval.bodies.picture(instance, wish)
+        yield await retrieval.bodies.picture(instance, request)
 
     async def parts() -> AsyncIterator[BodyPart]:
         for instance in retrieval.instances:
@@ -220,8 +220,8 @@ async def all_rendered(request: Request, retrieval: RetrievalOf) -> Response:
 
 async def _picture(request: Request, retrieval: Retrieval, instance: Instance, *, thumbnail: bool) -> Response:
     form = picture_format(retrieval.accepted)
-    wish = read_wish(form, request.query_params, thumbnail=thumbnail)
-    content = await retrieval.bodies.picture(instance, wish)
+    request = read_picture_request(form, request.query_params, thumbnail=thumbnail)
+    content = await retrieval.bodies.picture(instance, request)
     return Response(content, media_type=form.media_type, headers=dict(PRIVATE))
 
 

@@ -57,7 +57,7 @@ OTHER_CONTENT_TYPES = ("image/", "audio/", "video/", "application/pdf", "applica
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class SubmitOptions:
     """The form's fields: `explain` None leaves the labels to the active model."""
 
     priority: int
@@ -73,7 +73,7 @@ class Submitted:
     created: bool
 
 
-def read_wishes(fields: dict[str, str]) -> Wishes:
+def read_options(fields: dict[str, str]) -> SubmitOptions:
     """Raises RequestInvalid for an unknown field or a value out of range."""
     if unknown := sorted(set(fields) - FIELDS):
         raise RequestInvalid(f"Unknown field '{unknown[0][:40]}'; known are file, {', '.join(sorted(FIELDS))}.")
@@ -84,11 +84,11 @@ def read_wishes(fields: dict[str, str]) -> Wishes:
     if stability is None:
         raise RequestInvalid("stability must be true or false.")
     if "explain" not in fields:
-        return Wishes(priority=int(text), explain=None, stability=stability)
+        return SubmitOptions(priority=int(text), explain=None, stability=stability)
     labels = dict.fromkeys(label.strip() for label in fields["explain"].split(",") if label.strip())
     if len(labels) > MAX_EXPLAIN:
         raise RequestInvalid(f"explain may name at most {MAX_EXPLAIN} labels.")
-    return Wishes(priority=int(text), explain=tuple(labels), stability=stability)
+    return SubmitOptions(priority=int(text), explain=tuple(labels), stability=stability)
 
 
 def require_honest(kind: MediaKind, *, file_name: str, content_type: str) -> None:
@@ -103,10 +103,10 @@ def require_honest(kind: MediaKind, *, file_name: str, content_type: str) -> Non
         raise TypeMismatch(f"The content is {kind.value.upper()}, the part's Content-Type says otherwise.")
 
 
-def request_hash(upload: Upload, wishes: Wishes) -> str:
+def request_hash(upload: Upload, options: SubmitOptions) -> str:
     """SHA-256 over what the client asked for: the bytes it sent, and the fields as it gave them."""
-    asked: list[Any] = [upload.spool.received_sha256, wishes.priority, wishes.explain]
-    if wishes.stability:  # requests of the release before keep their hash
+    asked: list[Any] = [upload.spool.received_sha256, options.priority, options.explain]
+    if options.stability:  # requests of the release before keep their hash
         asked.append("stability")
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
@@ -138,17 +138,17 @@ class Submission:
         After a refusal (4xx) neither a row nor an object of it remains.
         """
         limiters = self._backends.limiters
-        wishes = read_wishes(upload.fields)
-        asked = request_hash(upload, wishes)
+        options = read_options(upload.fields)
+        asked = request_hash(upload, options)
         content = Content(self._backends, self._principal, upload.spool)
         try:
             header = await anyio.to_thread.run_sync(self._inspect, upload, content, limiter=limiters.prescan)
-            explain, repeated = await anyio.to_thread.run_sync(self._prepare, content, header, wishes, asked)
+            explain, repeated = await anyio.to_thread.run_sync(self._prepare, content, header, options, asked)
             if repeated is not None:
                 return Submitted(repeated, created=False)
             await anyio.to_thread.run_sync(content.store, limiter=limiters.store)
             try:
-                submitted = await anyio.to_thread.run_sync(self._record, content, wishes, explain, asked)
+                submitted = await anyio.to_thread.run_sync(self._record, content, options, explain, asked)
             except LucencyError as error:
                 await anyio.to_thread.run_sync(content.take_back, error.code, limiter=limiters.store)
                 raise
@@ -166,7 +166,7 @@ class Submission:
         return content.scan(kind)
 
     def _prepare(
-        self, content: Content, header: Header, wishes: Wishes, asked: str
+        self, content: Content, header: Header, options: SubmitOptions, asked: str
     ) -> tuple[tuple[str, ...], JobView | None]:
         """The labels to explain, and the job that an earlier request with the same key made."""
         with self._backends.database.unit_of_work(site_id=self._principal.site_id) as session:
@@ -177,11 +177,11 @@ class Submission:
                 if earlier is not None:
                     image = images.get(session, site_id=self._principal.site_id, image_id=earlier.image_id)
                     return (), job_view(earlier, image)
-            explain = labels_to_explain(session, wishes)
+            explain = labels_to_explain(session, options)
             content.decide(session, header)
             return explain, None
 
-    def _record(self, content: Content, wishes: Wishes, explain: tuple[str, ...], asked: str) -> Submitted:
+    def _record(self, content: Content, options: SubmitOptions, explain: tuple[str, ...], asked: str) -> Submitted:
         with self._backends.database.unit_of_work(site_id=self._principal.site_id) as session:
             image = content.record(session)
             known = None if self._place is None else self._place.find(session, image_id=image.id, explain=explain)
@@ -189,14 +189,14 @@ class Submission:
                 known_job = jobs.get(session, site_id=self._principal.site_id, job_id=known)
                 submission = jobs.Submission(known_job, created=False)
             else:
-                submission = self._enqueue(session, image, wishes, explain, asked)
+                submission = self._enqueue(session, image, options, explain, asked)
             if self._place is not None:
                 self._place.settle(session, job_id=submission.job.id, made=submission.created)
             content.note(session, image, job_id=submission.job.id)
             return Submitted(job_view(submission.job, image), created=submission.created)
 
     def _enqueue(
-        self, session: Session, image: Image, wishes: Wishes, explain: tuple[str, ...], asked: str
+        self, session: Session, image: Image, options: SubmitOptions, explain: tuple[str, ...], asked: str
     ) -> jobs.Submission:
         settings = self._backends.settings
         return jobs.submit(
@@ -205,9 +205,9 @@ class Submission:
             image_id=image.id,
             request_hash=asked,
             idempotency_key=self._key,
-            priority=wishes.priority,
+            priority=options.priority,
             explain=explain,
-            stability=wishes.stability,
+            stability=options.stability,
             max_attempts=settings.max_attempts,
             deadline_s=settings.job_deadline,
             queue_limit=settings.queue_limit,
@@ -215,14 +215,14 @@ class Submission:
         )
 
 
-def labels_to_explain(session: Session, wishes: Wishes) -> tuple[str, ...]:
+def labels_to_explain(session: Session, options: SubmitOptions) -> tuple[str, ...]:
     """The asked labels, checked against the active model, or its default. Raises NoActiveModel, RequestInvalid."""
     model = model_versions.active(session)
     if model is None:
         raise NoActiveModel
-    if wishes.explain is None:
+    if options.explain is None:
         explanation = model.manifest.get("explanation", {})
         return tuple(explanation.get("default", model.explainable[:1]))
-    if unknown := [label for label in wishes.explain if label not in model.explainable]:
+    if unknown := [label for label in options.explain if label not in model.explainable]:
         raise RequestInvalid(f"'{unknown[0][:40]}' cannot be explained; {', '.join(model.explainable)} can.")
-    return wishes.explain
+    return options.explain

@@ -14,9 +14,9 @@ from pathlib import Path
 from core.errors import NotFound
 from core.settings import Settings
 from core.vocabulary import MediaKind
+from imaging.decode_requests import PictureFormat, PictureRequest
 from imaging.picture import encoded
 from imaging.sandbox.pool import DecoderPool
-from imaging.wish import PictureFormat, PictureWish
 
 MAX_SAMPLES = 24
 THUMBNAIL_SIDE = 224
@@ -116,7 +116,7 @@ def thumbnail(found: Sample, decoders: DecoderPool) -> bytes:
 def _drawn(decoders: DecoderPool, path: Path, _changed: int, side: int, form: PictureFormat) -> bytes:
     # A file in the folder is a stranger's as well as any upload: it is decoded in a child.
     radiograph = decoders.decode(path.read_bytes(), longest_side=side)
-    return encoded(radiograph.pixels, PictureWish(form))
+    return encoded(radiograph.pixels, PictureRequest(form))
 
 
 def _shipped() -> Iterable[Sample]:

@@ -13,9 +13,9 @@ from dataclasses import asdict
 from typing import BinaryIO
 
 from core.errors import LucencyError
+from imaging.decode_requests import read
 from imaging.header import Limits
 from imaging.sandbox.protocol import ANSWER, REQUEST
-from imaging.wish import read
 
 OPEN_FILES = 64
 PARENT_CHECK_S = 1.0
@@ -45,13 +45,15 @@ def _end_with(parent: int) -> None:
     os._exit(0)
 
 
-def answer_for(data: bytes, *, longest_side: int, limits: Limits, wish: bytes = b"") -> tuple[dict[str, object], bytes]:
-    """The child's answer to one request: fields and pixels of the Radiograph or the wish, or a code and a detail."""
+def answer_for(
+    data: bytes, *, longest_side: int, limits: Limits, request: bytes = b""
+) -> tuple[dict[str, object], bytes]:
+    """The child's answer to one request: fields and pixels of the Radiograph or the request, or a code and a detail."""
     from imaging import frames  # noqa: PLC0415 - codecs are loaded in the child only
     from imaging.decode import decode  # noqa: PLC0415
 
     try:
-        wanted = read(wish)
+        wanted = read(request)
         if wanted is not None:
             return frames.answer(data, wanted, limits=limits)
         radiograph = decode(data, longest_side=longest_side, limits=limits)
@@ -66,11 +68,11 @@ def serve(requests: BinaryIO, answers: BinaryIO, *, limits: Limits) -> None:
     while len(head := requests.read(REQUEST.size)) == REQUEST.size:
         asked, longest_side, timeout_s, length = REQUEST.unpack(head)
         allow_cpu(timeout_s)
-        wish = requests.read(asked)
+        request = requests.read(asked)
         data = requests.read(length)
         if len(data) < length:
             return
-        fields, pixels = answer_for(data, longest_side=longest_side, limits=limits, wish=wish)
+        fields, pixels = answer_for(data, longest_side=longest_side, limits=limits, request=request)
         text = json.dumps(fields).encode()
         answers.write(ANSWER.pack(len(text), len(pixels)) + text)
         answers.write(pixels)

@@ -23,10 +23,10 @@ import numpy as np
 from core.errors import DecodeFailed, InputRejected, LucencyError
 from core.settings import inherited_environment
 from core.vocabulary import MediaKind
+from imaging.decode_requests import DecodeRequest, FrameRequest, FullDepthRequest, PictureRequest, written
 from imaging.header import Limits
 from imaging.radiograph import Radiograph
 from imaging.sandbox.protocol import ANSWER, REQUEST
-from imaging.wish import DepthWish, FrameWish, PictureWish, Wish, written
 
 # Nothing of the parent's environment reaches the child but what a dynamic loader may need.
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
@@ -78,7 +78,7 @@ class _Child:
 
     def ask_for(
         self,
-        wish: Wish | None,
+        request: DecodeRequest | None,
         pieces: Iterable[bytes],
         *,
         size: int,
@@ -92,7 +92,7 @@ class _Child:
         watch = threading.Timer(timeout_s if self.warm else timeout_s + START_TIMEOUT, self._expire)
         watch.daemon = True
         watch.start()
-        wanted = written(wish)
+        wanted = written(request)
         try:
             self._in.write(REQUEST.pack(len(wanted), longest_side, timeout_s, size))
             self._in.write(wanted)
@@ -173,25 +173,27 @@ class DecoderPool:
 
         Gives the photometric interpretation that they are in. Neither file is ever in memory. Raises as `decode` does.
         """
-        head = self._ask_for(FrameWish(), file, size=size, take=target)
+        head = self._ask_for(FrameRequest(), file, size=size, take=target)
         return str(head["photometric"])
 
     def depth(self, file: BinaryIO, *, size: int, target: BinaryIO) -> dict[str, int | float | bool]:
         """Write the DICOM, PNG or JPEG `file` of `size` bytes at full size and depth to `target`; gives the fields that
         `imaging.depth.full_depth` describes. Neither is ever in memory here. Raises as `decode` does.
         """
-        return self._ask_for(DepthWish(), file, size=size, take=target)  # type: ignore[return-value]
+        return self._ask_for(FullDepthRequest(), file, size=size, take=target)  # type: ignore[return-value]
 
-    def picture(self, file: BinaryIO, wish: PictureWish, *, size: int) -> bytes:
+    def picture(self, file: BinaryIO, request: PictureRequest, *, size: int) -> bytes:
         """The frame of the DICOM `file` of `size` bytes as an encoded picture. Raises as `decode` does."""
         taken: list[bytes] = []
-        self._ask_for(wish, file, size=size, take=taken)
+        self._ask_for(request, file, size=size, take=taken)
         return b"".join(taken)
 
-    def _ask_for(self, wish: Wish, file: BinaryIO, *, size: int, take: list[bytes] | BinaryIO) -> dict[str, object]:
+    def _ask_for(
+        self, request: DecodeRequest, file: BinaryIO, *, size: int, take: list[bytes] | BinaryIO
+    ) -> dict[str, object]:
         pieces = iter(lambda: file.read(COPY_BYTES), b"")
         with self._child() as child:
-            head = child.ask_for(wish, pieces, size=size, longest_side=1, timeout_s=self._timeout_s, take=take)
+            head = child.ask_for(request, pieces, size=size, longest_side=1, timeout_s=self._timeout_s, take=take)
         _raise_reported(head)
         return head
 

@@ -146,8 +146,8 @@ class Journal:
     def plan(self, files: Sequence[tuple[str, str]], *, priority: int, explain: Sequence[str] | None) -> Planned:
         """A new batch's request, safe on the disk before anyone is asked for it."""
         number = max(self.memory.batches, default=0) + 1
-        wishes = {"priority": priority, "explain": None if explain is None else list(explain)}
-        self._append({"batch": number, "key": str(uuid4()), **wishes, "files": [list(entry) for entry in files]})
+        options = {"priority": priority, "explain": None if explain is None else list(explain)}
+        self._append({"batch": number, "key": str(uuid4()), **options, "files": [list(entry) for entry in files]})
         return self.memory.batches[number]
 
     def opened(self, batch: Planned, identifier: str) -> None:

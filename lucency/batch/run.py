@@ -88,8 +88,8 @@ class Run:
         for portion in _portions(found):
             files = self._read(portion, losing=losing)
             if files:
-                wishes = {"priority": self.order.priority, "explain": self.order.explain}
-                self.deliver(self.journal.plan(files, **wishes))  # type: ignore[arg-type]
+                options = {"priority": self.order.priority, "explain": self.order.explain}
+                self.deliver(self.journal.plan(files, **options))  # type: ignore[arg-type]
 
     def _read(self, portion: Sequence[Found], *, losing: bool) -> list[tuple[str, str]]:
         """(path, sha256) of those that are in no batch yet."""

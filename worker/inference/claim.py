@@ -12,9 +12,9 @@ from db.repositories import jobs, model_versions
 from db.repositories.jobs import Claim
 from db.repositories.model_versions import Served
 from db.session import Database
+from worker.inference.control import WorkerControl
 from worker.inference.leases import HeldLeases
 from worker.inference.models import LoadedModel, Models
-from worker.inference.wishes import Wishes
 
 log = logger(__name__)
 
@@ -66,7 +66,7 @@ class Claimer:
         database: Database,
         models: Models,
         leases: HeldLeases,
-        wishes: Wishes,
+        control: WorkerControl,
         owner: str,
         lease_s: float,
         largest: int,
@@ -74,7 +74,7 @@ class Claimer:
         self._database = database
         self.models = models
         self._leases = leases
-        self._wishes = wishes
+        self._control = control
         self._owner = owner
         self._lease = lease_s
         self._size = ClaimSize(largest)
@@ -89,7 +89,7 @@ class Claimer:
         Loads another ModelVersion first when the active one has changed. Raises DatabaseUnavailable, NoActiveModel, and
         what a model's loading raises where there is no other to go on with; nothing is claimed then.
         """
-        if not self._wishes.may_claim or (self.models.current is None and self._is_paused):
+        if not self._control.may_claim or (self.models.current is None and self._is_paused):
             return None
         while True:
             with self._database.unit_of_work() as session:

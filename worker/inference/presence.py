@@ -11,9 +11,9 @@ from core.vocabulary import WorkerWish
 
 if TYPE_CHECKING:
     from worker.inference.activity import Activity
+    from worker.inference.control import WorkerControl
     from worker.inference.leases import HeldLeases
     from worker.inference.models import Models
-    from worker.inference.wishes import Wishes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Presence:
     engine: str
     models: Models
     activity: Activity
-    wishes: Wishes
+    control: WorkerControl
     leases: HeldLeases
 
     @property
@@ -33,9 +33,9 @@ class Presence:
 
         `draining` while it finishes what it has, `drained` when it has nothing more; `restarting` when it will end.
         """
-        if self.wishes.wish is WorkerWish.RESTART:
+        if self.control.wish is WorkerWish.RESTART:
             return "restarting"
-        if self.wishes.wish is WorkerWish.DRAIN:
+        if self.control.wish is WorkerWish.DRAIN:
             return "draining" if self.activity.busy or self.leases.all() else "drained"
         return "waiting" if self.models.current is None else "ready"
 

@@ -16,6 +16,7 @@ from imaging.sandbox.pool import DecoderPool
 from storage.s3 import make_store
 from worker.inference.activity import Activity
 from worker.inference.claim import Claimer
+from worker.inference.control import WorkerControl
 from worker.inference.heartbeat import Heartbeat
 from worker.inference.intake import Intake
 from worker.inference.leases import HeldLeases
@@ -27,7 +28,6 @@ from worker.inference.recorder import Recorder
 from worker.inference.shadow import Shadow
 from worker.inference.stopping import StopFlag
 from worker.inference.watch import Watch
-from worker.inference.wishes import Wishes
 
 log = logger(__name__)
 
@@ -57,14 +57,14 @@ class InferenceRuntime:
         models = Models(cache=BundleCache(folder, store), settings=settings)
         leases = HeldLeases(bound_s=HARD_TIME_LIMIT)
         self.name = name
-        self.wishes = Wishes(database=self.database, name=name)
+        self.control = WorkerControl(database=self.database, name=name)
         self.stopping = stopping
         self.activity = Activity(patience_s=PATIENCE_S)
         self.claimer = Claimer(
             database=self.database,
             models=models,
             leases=leases,
-            wishes=self.wishes,
+            control=self.control,
             owner=name,
             lease_s=settings.lease,
             largest=settings.claim_batch,
@@ -91,7 +91,7 @@ class InferenceRuntime:
         self._heartbeat = Heartbeat(
             database=self._own,
             leases=leases,
-            presence=Presence(name, str(settings.engine), models, self.activity, self.wishes, leases),
+            presence=Presence(name, str(settings.engine), models, self.activity, self.control, leases),
             interval_s=settings.heartbeat,
             lease_s=settings.lease,
         )
@@ -99,7 +99,7 @@ class InferenceRuntime:
             claimer=self.claimer,
             shadow=self.shadow,
             heartbeat=self._heartbeat,
-            wishes=self.wishes,
+            control=self.control,
             is_idle=lambda: not self.activity.busy and not leases.all(),
             leave=leave or self._leave,
         )
@@ -110,7 +110,7 @@ class InferenceRuntime:
         Where there is no model yet, or a server is away, the process starts all the same: each hint tries again.
         """
         with suppress(DatabaseUnavailable):
-            self.wishes.begin()
+            self.control.begin()
         self._watch.look()
         self._decoders.warm_up()
         self._heartbeat.beat()

@@ -11,9 +11,9 @@ from core.errors import LucencyError
 from core.logs import logger
 from core.vocabulary import WorkerWish
 from worker.inference.claim import Claimer
+from worker.inference.control import WorkerControl
 from worker.inference.heartbeat import Heartbeat
 from worker.inference.shadow import Shadow
-from worker.inference.wishes import Wishes
 
 log = logger(__name__)
 
@@ -30,12 +30,12 @@ class Watch(threading.Thread):
         claimer: Claimer,
         shadow: Shadow,
         heartbeat: Heartbeat,
-        wishes: Wishes,
+        control: WorkerControl,
         is_idle: Callable[[], bool],
         leave: Callable[[], None],
     ) -> None:
         super().__init__(name="watch", daemon=True)
-        self._wishes = wishes
+        self._control = control
         self._is_idle = is_idle
         self._leave = leave
         self._claimer = claimer
@@ -54,17 +54,17 @@ class Watch(threading.Thread):
     def obey(self) -> None:
         """Do what is wanted: when the process is to end, it does as soon as it holds nothing."""
         try:
-            changed = self._wishes.follow()
+            changed = self._control.follow()
         except LucencyError as error:
             log.warning("wish_unknown", error_code=error.code)
             return
         if changed:
-            log.info("wish_followed", wish=self._wishes.wish.value)
+            log.info("wish_followed", wish=self._control.wish.value)
         idle = self._is_idle()
-        if changed or (idle != self._idle and not self._wishes.may_claim):
+        if changed or (idle != self._idle and not self._control.may_claim):
             self._heartbeat.soon()
         self._idle = idle
-        if self._wishes.wish is WorkerWish.RESTART and idle:
+        if self._control.wish is WorkerWish.RESTART and idle:
             self._leave()
 
     def look(self) -> None:

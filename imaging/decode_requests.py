@@ -22,17 +22,17 @@ class PictureFormat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class FrameWish:
+class FrameRequest:
     """The frame's stored values, uncompressed, little endian, in Bits Allocated; colour by pixel."""
 
 
 @dataclass(frozen=True, slots=True)
-class DepthWish:
+class FullDepthRequest:
     """The image at full size and full depth, one channel, for a viewer that windows it itself (`imaging.depth`)."""
 
 
 @dataclass(frozen=True, slots=True)
-class PictureWish:
+class PictureRequest:
     """The frame as it is to be seen, 8 bits grey (PS3.18 section 8.3.5).
 
     `window`: (center, width, function) in place of the image's own, function of PS3.3 C.11.2.1.3. `source`: (left, top,
@@ -47,25 +47,25 @@ class PictureWish:
     quality: int = 90
 
 
-Wish = FrameWish | DepthWish | PictureWish
+DecodeRequest = FrameRequest | FullDepthRequest | PictureRequest
 
 
-def written(wish: Wish | None) -> bytes:
-    """`wish` for the way to the decoder; None is the Radiograph."""
-    if wish is None:
+def written(request: DecodeRequest | None) -> bytes:
+    """`request` for the way to the decoder; None is the Radiograph."""
+    if request is None:
         return b""
-    return json.dumps({"kind": type(wish).__name__, **asdict(wish)}).encode()
+    return json.dumps({"kind": type(request).__name__, **asdict(request)}).encode()
 
 
-def read(data: bytes) -> Wish | None:
+def read(data: bytes) -> DecodeRequest | None:
     """What `written` wrote."""
     if not data:
         return None
     fields: dict[str, Any] = json.loads(data)
     kind = fields.pop("kind")
-    for bare in (FrameWish, DepthWish):
+    for bare in (FrameRequest, FullDepthRequest):
         if kind == bare.__name__:
             return bare()
     for name in ("window", "source", "viewport"):
         fields[name] = tuple(fields[name]) if fields[name] is not None else None
-    return PictureWish(**fields | {"format": PictureFormat(fields["format"])})
+    return PictureRequest(**fields | {"format": PictureFormat(fields["format"])})

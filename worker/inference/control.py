@@ -9,7 +9,7 @@ from db.repositories import workers
 from db.session import Database
 
 
-class Wishes:
+class WorkerControl:
     """The wish as it was last seen. `follow` is called every two seconds; a claim asks `may_claim`."""
 
     def __init__(self, *, database: Database, name: str) -> None:
