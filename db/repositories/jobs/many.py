@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from core.vocabulary import TERMINAL_STATES
 from db.repositories.jobs.limits import room
-from db.repositories.jobs.telling import telling
+from db.repositories.jobs.outbox import with_deliveries
 from db.tables import ACTIVE_STATES, quoted
 
 _IDS = ARRAY(Uuid())
@@ -36,7 +36,7 @@ WITH made AS (
 SELECT image_id, id FROM made
 """).bindparams(bindparam("ids", type_=_IDS), bindparam("image_ids", type_=_IDS))
 
-_CANCEL = telling("""
+_CANCEL = with_deliveries("""
 WITH moved AS (
     UPDATE job SET state = 'cancelled', cancel_requested_at = now(), finished_at = now(), lease_owner = NULL,
         lease_expires_at = NULL

@@ -13,7 +13,7 @@ _TOLD = """told AS (
 )"""
 
 
-def telling(statement: str) -> TextClause:
+def with_deliveries(statement: str) -> TextClause:
     """`statement` with its mark replaced: a Delivery for each Job of its expression `moved` (id, site_id, state) and
     each enabled rule of the Job's Site that tells of that state. A Job ends once, so that a rule tells of it once.
     """

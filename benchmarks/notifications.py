@@ -1,4 +1,4 @@
-"""`python -m benchmarks.telling`: what it costs claims and finishes that every change of a job is told (NOTIFY).
+"""`python -m benchmarks.notifications`: what it costs claims and finishes that every change of a job is told (NOTIFY).
 
 Postgres with fsync, as in production, and one LISTENing connection. Rounds with and without the triggers take turns; a
 round claims eight jobs and finishes them, again and again, by one worker or by several at once.
@@ -37,7 +37,7 @@ SELECT uuidv7(), :site, :image, '{fracture}', 'h', 5, now() + interval '1 day' F
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(prog="python -m benchmarks.telling")
+    arguments = argparse.ArgumentParser(prog="python -m benchmarks.notifications")
     arguments.add_argument("--rounds", type=int, default=12, help="pairs of rounds")
     arguments.add_argument("--claims", type=int, default=60, help="claims a round")
     options = arguments.parse_args()
@@ -74,12 +74,12 @@ def measure(url: str, *, rounds: int, claims: int) -> dict[str, Any]:
             seconds = one_round(database, model, workers=workers)
             if number > 1:  # the first of each kind warms up
                 times[told].append(1000 * seconds / claims)
-        with_telling, without = statistics.median(times[True]), statistics.median(times[False])
+        notified, without = statistics.median(times[True]), statistics.median(times[False])
         measured[f"{workers} worker(s)"] = {
-            "ms a claim of eight, claimed and finished, told": round(with_telling, 2),
+            "ms a claim of eight, claimed and finished, told": round(notified, 2),
             "untold": round(without, 2),
-            "ratio": round(with_telling / without, 3),
-            "jobs a second, told": round(CLAIM * 1000 / with_telling),
+            "ratio": round(notified / without, 3),
+            "jobs a second, told": round(CLAIM * 1000 / notified),
         }
     listener.stop()
     database.dispose()
