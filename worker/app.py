@@ -18,7 +18,7 @@ from core.settings import limit_threads, load_settings
 from db.session import Database, make_database
 from storage.s3 import make_store
 from storage.store import ObjectStore
-from worker.inference.stopping import StopFlag
+from worker.inference.shutdown import ShutdownFlag
 
 if TYPE_CHECKING:
     from worker.deliveries.dispatcher import Dispatcher
@@ -37,7 +37,7 @@ celery = make_celery(settings, include=("worker.tasks",))
 class Process:
     """This process: `infers` is decided in the main process and inherited; the rest is made in the child."""
 
-    stopping: StopFlag = field(default_factory=StopFlag)
+    stopping: ShutdownFlag = field(default_factory=ShutdownFlag)
     infers: bool = False
     inference: InferenceRuntime | None = None
     database: Database | None = None

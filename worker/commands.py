@@ -30,7 +30,7 @@ def health() -> None:
     from core.errors import LucencyError
     from db.repositories import workers
     from db.session import make_database
-    from worker.inference.presence import host_prefix
+    from worker.inference.worker_info import host_prefix
 
     database = make_database(load_settings(), application_name="worker health", pool_size=1)
     try:

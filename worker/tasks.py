@@ -32,7 +32,7 @@ def infer() -> None:
     if not runtime.control.may_claim:
         _pass_on(runtime)
         return
-    runtime.activity.begin()
+    runtime.liveness.begin()
     more = False
     try:
         more = runtime.pipeline.drain(budget_s=BUDGET_S) and not process.stopping.is_set()
@@ -41,7 +41,7 @@ def infer() -> None:
     except Exception:
         log.exception("drain_failed")
     finally:
-        runtime.activity.end()
+        runtime.liveness.end()
     if more:
         _hint()
 

@@ -22,7 +22,7 @@ from tests.api.conftest import serve
 from tests.data import encoded, generated_radiograph
 from tests.worker.factories import QUICK
 from worker.inference.runtime import InferenceRuntime
-from worker.inference.stopping import StopFlag
+from worker.inference.shutdown import ShutdownFlag
 
 PICTURE = encoded(generated_radiograph(320, 240, seed=5), "PNG")
 
@@ -72,7 +72,7 @@ class Stack:
 @contextlib.contextmanager
 def running(settings: Settings, api_key: str, folder: Path) -> Iterator[Stack]:
     """A Stack on the active model, whose Bundle lies in `folder` too."""
-    runtime = InferenceRuntime(settings.model_copy(update=QUICK), stopping=StopFlag())
+    runtime = InferenceRuntime(settings.model_copy(update=QUICK), stopping=ShutdownFlag())
     with contextlib.closing(runtime), serve(settings) as (url, _):
         runtime.start()
         with httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {api_key}"}, timeout=30) as client:

@@ -27,13 +27,13 @@ from tests.data import encoded, generated_radiograph
 from tests.worker.factories import QUICK, add_job, job, publish, states, until
 from tests.worker.proxy import Forwarder
 from worker.inference.runtime import InferenceRuntime
-from worker.inference.stopping import StopFlag
+from worker.inference.shutdown import ShutdownFlag
 
 
 @pytest.fixture
 def runtime(settings: Settings, database: Database, store: S3Store, bundle: Path) -> Iterator[InferenceRuntime]:
     publish(database, store, bundle)
-    made = InferenceRuntime(settings.model_copy(update=QUICK), stopping=StopFlag())
+    made = InferenceRuntime(settings.model_copy(update=QUICK), stopping=ShutdownFlag())
     made.start()
     yield made
     made.close()
@@ -158,7 +158,7 @@ def test_a_raising_engine_is_tried_one_by_one(
 
 
 def test_no_model_claims_nothing(settings: Settings, database: Database, store: S3Store, site: UUID) -> None:
-    made = InferenceRuntime(settings, stopping=StopFlag())
+    made = InferenceRuntime(settings, stopping=ShutdownFlag())
     made.start()
     try:
         add_job(database, store, site)
@@ -238,7 +238,7 @@ def test_a_store_that_is_away_is_waited_for(
     forwarder = Forwarder(settings.s3_endpoint)
     forwarder.open()
     quick = settings.model_copy(update={**QUICK, "s3_endpoint": forwarder.endpoint, "s3_timeout": 2.0})
-    runtime = InferenceRuntime(quick, stopping=StopFlag())
+    runtime = InferenceRuntime(quick, stopping=ShutdownFlag())
     runtime.start()
     try:
 

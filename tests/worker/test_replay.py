@@ -25,7 +25,7 @@ from tests.worker.factories import QUICK, add_job, publish
 from tests.worker.versions import ALWAYS, NEVER, another_version, publish_beside
 from worker.inference.replay import Replayed, replay
 from worker.inference.runtime import InferenceRuntime
-from worker.inference.stopping import StopFlag
+from worker.inference.shutdown import ShutdownFlag
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def quick(settings: Settings, tmp_path: Path) -> Settings:
 @pytest.fixture
 def runtime(quick: Settings, database: Database, store: S3Store, bundle: Path) -> Iterator[InferenceRuntime]:
     publish(database, store, bundle)
-    made = InferenceRuntime(quick, stopping=StopFlag())
+    made = InferenceRuntime(quick, stopping=ShutdownFlag())
     made.start()
     yield made
     made.close()
@@ -97,7 +97,7 @@ def test_tensorflow_is_reproduced_too(
     from tests.bundles import tiny_bundle
 
     publish(database, store, tiny_bundle(tmp_path / "tiny").path)
-    runtime = InferenceRuntime(quick.model_copy(update={"engine": EngineName.TENSORFLOW}), stopping=StopFlag())
+    runtime = InferenceRuntime(quick.model_copy(update={"engine": EngineName.TENSORFLOW}), stopping=ShutdownFlag())
     runtime.start()
     try:
         made = finished(runtime, database, store, site, count=3)

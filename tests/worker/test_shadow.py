@@ -22,13 +22,13 @@ from tests.worker.factories import QUICK, add_job, publish, states, until
 from tests.worker.versions import ALWAYS, NEVER, another_version, break_stored, publish_beside
 from worker.inference.runtime import InferenceRuntime
 from worker.inference.shadow import BUFFER, in_sample
-from worker.inference.stopping import StopFlag
+from worker.inference.shutdown import ShutdownFlag
 
 
 @pytest.fixture
 def runtime(settings: Settings, database: Database, store: S3Store, bundle: Path) -> Iterator[InferenceRuntime]:
     publish(database, store, bundle)
-    made = InferenceRuntime(settings.model_copy(update=QUICK), stopping=StopFlag())
+    made = InferenceRuntime(settings.model_copy(update=QUICK), stopping=ShutdownFlag())
     made.start()
     yield made
     made.close()
@@ -36,11 +36,11 @@ def runtime(settings: Settings, database: Database, store: S3Store, bundle: Path
 
 def drain(runtime: InferenceRuntime) -> None:
     """As the task does."""
-    runtime.activity.begin()
+    runtime.liveness.begin()
     try:
         assert runtime.pipeline.drain(budget_s=60) is False
     finally:
-        runtime.activity.end()
+        runtime.liveness.end()
 
 
 def look(runtime: InferenceRuntime) -> None:
@@ -148,7 +148,7 @@ def test_a_busy_worker_judges_later_and_only_so_many(
     shadow = publish_beside(database, store, another_version(bundle, tmp_path / "other"))
     shadow_of(database, shadow)
     look(runtime)
-    runtime.activity.begin()
+    runtime.liveness.begin()
     for seed in range(BUFFER + 8):
         add_job(database, store, site, seed=seed)
     assert runtime.pipeline.drain(budget_s=60) is False
@@ -156,7 +156,7 @@ def test_a_busy_worker_judges_later_and_only_so_many(
     assert judged(database, shadow) == {}
     skipped = runtime.shadow.counts["skipped"]
     assert 7 <= skipped <= 8  # one may have left the buffer, to wait in the thread's hand
-    runtime.activity.end()
+    runtime.liveness.end()
     until(lambda: len(judged(database, shadow)) == BUFFER + 8 - skipped)
 
 
@@ -187,10 +187,10 @@ def test_a_stopping_worker_judges_nothing(
     shadow_of(database, shadow)
     look(runtime)
     add_job(database, store, site)
-    runtime.activity.begin()
+    runtime.liveness.begin()
     assert runtime.pipeline.drain(budget_s=60) is False
     runtime.stopping.set()
-    runtime.activity.end()
+    runtime.liveness.end()
     runtime.shadow.join(timeout=5)
     assert not runtime.shadow.is_alive()
     assert states(database) == {JobState.SUCCEEDED: 1}

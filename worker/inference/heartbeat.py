@@ -10,7 +10,7 @@ from core.logs import logger
 from db.repositories import jobs, workers
 from db.session import Database
 from worker.inference.leases import HeldLeases
-from worker.inference.presence import Presence
+from worker.inference.worker_info import WorkerInfo
 
 log = logger(__name__)
 
@@ -19,12 +19,12 @@ class Heartbeat(threading.Thread):
     """Every `interval_s`: extend every held lease by `lease_s`, forget what was lost, write the Worker row."""
 
     def __init__(
-        self, *, database: Database, leases: HeldLeases, presence: Presence, interval_s: float, lease_s: float
+        self, *, database: Database, leases: HeldLeases, info: WorkerInfo, interval_s: float, lease_s: float
     ) -> None:
         super().__init__(name="heartbeat", daemon=True)
         self._database = database
         self._leases = leases
-        self._presence = presence
+        self._info = info
         self._interval = interval_s
         self._lease = lease_s
         self._stop_asked = threading.Event()
@@ -45,21 +45,21 @@ class Heartbeat(threading.Thread):
     def beat(self) -> None:
         """One beat. A database that is away is logged: the next beat comes well before the lease ends."""
         asked = self._leases.extendable()
-        presence = self._presence
+        info = self._info
         try:
             with self._database.unit_of_work() as session:
-                kept = jobs.heartbeat(session, owner=presence.name, held=asked, lease_s=self._lease) if asked else set()
+                kept = jobs.heartbeat(session, owner=info.name, held=asked, lease_s=self._lease) if asked else set()
                 workers.beat(
                     session,
-                    name=presence.name,
+                    name=info.name,
                     pid=os.getpid(),
-                    engine=presence.engine,
-                    model_digest=presence.models.digest,
-                    state=presence.state,
-                    progressed=presence.activity.progressed,
-                    failed=presence.models.failed,
-                    device=presence.device,
-                    host=presence.host,
+                    engine=info.engine,
+                    model_digest=info.models.digest,
+                    state=info.state,
+                    progressed=info.liveness.progressed,
+                    failed=info.models.failed,
+                    device=info.device,
+                    host=info.host,
                 )
         except DatabaseUnavailable:
             log.warning("heartbeat_failed", held=len(asked))
@@ -75,6 +75,6 @@ class Heartbeat(threading.Thread):
             self.join(timeout=5)
         try:
             with self._database.unit_of_work() as session:
-                workers.remove(session, self._presence.name)
+                workers.remove(session, self._info.name)
         except DatabaseUnavailable:
-            log.warning("worker_row_left", name=self._presence.name)
+            log.warning("worker_row_left", name=self._info.name)

@@ -13,10 +13,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from core.errors import EngineFailed, LucencyError, StoreUnavailable
 from core.logs import logger
 from db.repositories.jobs import Claim
-from worker.inference.activity import Activity
 from worker.inference.claim import Batch, Claimer
 from worker.inference.intake import Intake, Prepared, Refused
 from worker.inference.leases import HeldLeases
+from worker.inference.liveness import Liveness
 from worker.inference.outputs import Explained, Inferred, Outputs, explain, infer
 from worker.inference.recorder import Recorder
 from worker.inference.shadow import Shadow
@@ -37,7 +37,7 @@ class Pipeline:
         outputs: Outputs,
         recorder: Recorder,
         leases: HeldLeases,
-        activity: Activity,
+        liveness: Liveness,
         shadow: Shadow,
         stopping: Callable[[], bool],
     ) -> None:
@@ -46,7 +46,7 @@ class Pipeline:
         self._outputs = outputs
         self._recorder = recorder
         self._leases = leases
-        self._activity = activity
+        self._liveness = liveness
         self._shadow = shadow
         self._stopping = stopping
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
@@ -99,7 +99,7 @@ class Pipeline:
         batch = self._claimer.take(suspects=suspects)
         if batch is None:
             return None
-        self._activity.step()
+        self._liveness.step()
         ready: list[Prepared] = []
         for entry in self._intake.prepare(batch):
             if isinstance(entry, Prepared):
@@ -108,13 +108,13 @@ class Pipeline:
                 self._recorder.fail(entry.claim, entry.error)
             else:
                 self._recorder.release([entry])
-        self._activity.step()
+        self._liveness.step()
         return batch, ready
 
     def _run(self, batch: Batch, prepared: list[Prepared]) -> None:
         prepared = [entry for entry in prepared if self._leases.holds(entry.claim)]
         inferred = self._infer(batch, prepared) if prepared else []
-        self._activity.step()
+        self._liveness.step()
         self._settle()
         if inferred:
             self._storing = self._behind.submit(self._finish, inferred)
@@ -158,7 +158,7 @@ class Pipeline:
             for entry in inferred:
                 if self._leases.holds(entry.prepared.claim):
                     self._fail_engine(entry.prepared.claim, error)
-        self._activity.step()
+        self._liveness.step()
 
     def _record(self, explained: Sequence[Explained]) -> None:
         finished, certain = self._recorder.succeed(

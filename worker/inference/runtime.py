@@ -14,20 +14,20 @@ from db.session import Database, make_database
 from imaging.header import Limits
 from imaging.sandbox.pool import DecoderPool
 from storage.s3 import make_store
-from worker.inference.activity import Activity
 from worker.inference.claim import Claimer
 from worker.inference.control import WorkerControl
 from worker.inference.heartbeat import Heartbeat
 from worker.inference.intake import Intake
 from worker.inference.leases import HeldLeases
+from worker.inference.liveness import Liveness
 from worker.inference.models import BundleCache, Models
 from worker.inference.outputs import Outputs
 from worker.inference.pipeline import Pipeline
-from worker.inference.presence import Presence, worker_name
 from worker.inference.recorder import Recorder
 from worker.inference.shadow import Shadow
-from worker.inference.stopping import StopFlag
-from worker.inference.watch import Watch
+from worker.inference.shutdown import ShutdownFlag
+from worker.inference.watcher import Watcher
+from worker.inference.worker_info import WorkerInfo, worker_name
 
 log = logger(__name__)
 
@@ -42,7 +42,7 @@ class InferenceRuntime:
     `leave`: how it ends when an operator wants it started anew; by default the process does.
     """
 
-    def __init__(self, settings: Settings, *, stopping: StopFlag, leave: Callable[[], None] | None = None) -> None:
+    def __init__(self, settings: Settings, *, stopping: ShutdownFlag, leave: Callable[[], None] | None = None) -> None:
         name = worker_name()
         self.database: Database = make_database(settings, application_name="worker", pool_size=6)
         self._own: Database = make_database(settings, application_name="worker heartbeat", pool_size=1)
@@ -59,7 +59,7 @@ class InferenceRuntime:
         self.name = name
         self.control = WorkerControl(database=self.database, name=name)
         self.stopping = stopping
-        self.activity = Activity(patience_s=PATIENCE_S)
+        self.liveness = Liveness(patience_s=PATIENCE_S)
         self.claimer = Claimer(
             database=self.database,
             models=models,
@@ -75,7 +75,7 @@ class InferenceRuntime:
             database=self.database,
             models=models,
             intake=self._intake,
-            is_busy=lambda: self.activity.busy,
+            is_busy=lambda: self.liveness.busy,
             is_stopping=stopping.is_set,
         )
         self.pipeline = Pipeline(
@@ -84,23 +84,23 @@ class InferenceRuntime:
             outputs=self._outputs,
             recorder=Recorder(database=self.database, leases=leases, settings=settings),
             leases=leases,
-            activity=self.activity,
+            liveness=self.liveness,
             shadow=self.shadow,
             stopping=stopping.is_set,
         )
         self._heartbeat = Heartbeat(
             database=self._own,
             leases=leases,
-            presence=Presence(name, str(settings.engine), models, self.activity, self.control, leases),
+            info=WorkerInfo(name, str(settings.engine), models, self.liveness, self.control, leases),
             interval_s=settings.heartbeat,
             lease_s=settings.lease,
         )
-        self._watch = Watch(
+        self._watch = Watcher(
             claimer=self.claimer,
             shadow=self.shadow,
             heartbeat=self._heartbeat,
             control=self.control,
-            is_idle=lambda: not self.activity.busy and not leases.all(),
+            is_idle=lambda: not self.liveness.busy and not leases.all(),
             leave=leave or self._leave,
         )
 

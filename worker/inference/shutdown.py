@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 
 
-class StopFlag:
+class ShutdownFlag:
     """Make it before the fork. A shared byte rather than a semaphore: a killed child cannot leave it locked."""
 
     def __init__(self) -> None:

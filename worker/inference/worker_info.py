@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 from core.vocabulary import WorkerWish
 
 if TYPE_CHECKING:
-    from worker.inference.activity import Activity
     from worker.inference.control import WorkerControl
     from worker.inference.leases import HeldLeases
+    from worker.inference.liveness import Liveness
     from worker.inference.models import Models
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
+class WorkerInfo:
     """What the Worker row says of this process."""
 
     name: str
     engine: str
     models: Models
-    activity: Activity
+    liveness: Liveness
     control: WorkerControl
     leases: HeldLeases
 
@@ -36,7 +36,7 @@ class Presence:
         if self.control.wish is WorkerWish.RESTART:
             return "restarting"
         if self.control.wish is WorkerWish.DRAIN:
-            return "draining" if self.activity.busy or self.leases.all() else "drained"
+            return "draining" if self.liveness.busy or self.leases.all() else "drained"
         return "waiting" if self.models.current is None else "ready"
 
     @property

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 
-class Activity:
+class Liveness:
     """`progressed` is False only while a task runs and no step of it ended within `patience_s`."""
 
     def __init__(self, *, patience_s: float, clock: Callable[[], float] = time.monotonic) -> None:

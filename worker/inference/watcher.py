@@ -21,7 +21,7 @@ log = logger(__name__)
 LOOK_S = 2.0
 
 
-class Watch(threading.Thread):
+class Watcher(threading.Thread):
     """Looks every LOOK_S seconds. A claim looks too: this one makes the change before there is one to claim."""
 
     def __init__(
