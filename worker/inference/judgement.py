@@ -13,7 +13,7 @@ from core.vocabulary import Decision, ThreeWay
 from networks.bundle import Bundle, Route
 from networks.sanity import SanityVerdict
 from networks.stability import agreement
-from worker.inference.intake import Prepared
+from worker.inference.inputs import PreparedInput
 from worker.inference.models import LoadedModel
 
 # A region or class that a client wants explained is one of a softmax: what reaches one half is it.
@@ -105,7 +105,7 @@ class Judgement:
 
 def judge(
     model: LoadedModel,
-    prepared: Prepared,
+    prepared: PreparedInput,
     *,
     probabilities: NDArray[np.float32],
     features: NDArray[np.float32] | None,

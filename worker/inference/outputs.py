@@ -20,7 +20,7 @@ from networks.regions import normalise, regions_of_interest
 from networks.stability import shifted
 from reports.heatmap import encode_heatmap, encode_preview
 from storage.store import ObjectStore, output_prefix
-from worker.inference.intake import Prepared, Refused, Stopwatch
+from worker.inference.inputs import PreparedInput, RejectedInput, Stopwatch
 from worker.inference.judgement import Judgement, judge
 from worker.inference.models import LoadedModel
 from worker.inference.provenance import produced_by
@@ -33,7 +33,7 @@ class Inferred:
     `shifted` (k, L): the probabilities of the radiograph's shifts, where the job asked for its stability.
     """
 
-    prepared: Prepared
+    prepared: PreparedInput
     model: LoadedModel
     probabilities: NDArray[np.float32]
     class_activations: NDArray[np.float32]
@@ -68,7 +68,9 @@ class Explained:
         return replace(self, outcome=replace(self.outcome, timings_ms=timings))
 
 
-def infer(model: LoadedModel, prepared: Sequence[Prepared], *, claimed_at: float) -> list[Inferred | Refused]:
+def infer(
+    model: LoadedModel, prepared: Sequence[PreparedInput], *, claimed_at: float
+) -> list[Inferred | RejectedInput]:
     """One pass of the network over all of `prepared`, in their order; refused are rows that are not finite.
 
     A job that asked for its stability costs one pass more, over its shifts. Raises what the engine raises.
@@ -76,10 +78,10 @@ def infer(model: LoadedModel, prepared: Sequence[Prepared], *, claimed_at: float
     clock = Stopwatch()
     output = model.engine.run(np.stack([entry.tensor for entry in prepared]))
     clock.lap("infer")
-    rows: list[Inferred | Refused] = []
+    rows: list[Inferred | RejectedInput] = []
     for index, entry in enumerate(prepared):
         if not _finite(output, index):
-            rows.append(Refused(entry.claim, ModelOutputInvalid()))
+            rows.append(RejectedInput(entry.claim, ModelOutputInvalid()))
             continue
         row = Inferred(
             prepared=entry,
@@ -95,13 +97,13 @@ def infer(model: LoadedModel, prepared: Sequence[Prepared], *, claimed_at: float
     return rows
 
 
-def _with_shifts(row: Inferred) -> Inferred | Refused:
+def _with_shifts(row: Inferred) -> Inferred | RejectedInput:
     """The row with the network's answers to the radiograph's shifts."""
     clock, prepared = Stopwatch(), row.prepared
     shifts = row.model.engine.run(shifted(prepared.tensor, prepared.window)).probabilities
     clock.lap("stability")
     if not np.isfinite(shifts).all():
-        return Refused(prepared.claim, ModelOutputInvalid())
+        return RejectedInput(prepared.claim, ModelOutputInvalid())
     return replace(row, shifted=shifts, shift_ms=clock.laps["stability"])
 
 

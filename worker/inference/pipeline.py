@@ -14,16 +14,16 @@ from core.errors import EngineFailed, LucencyError, StoreUnavailable
 from core.logs import logger
 from db.repositories.jobs import Claim
 from worker.inference.claim import Batch, Claimer
-from worker.inference.intake import Intake, Prepared, Refused
+from worker.inference.completer import JobCompleter
+from worker.inference.inputs import InputLoader, PreparedInput, RejectedInput
 from worker.inference.leases import HeldLeases
 from worker.inference.liveness import Liveness
 from worker.inference.outputs import Explained, Inferred, Outputs, explain, infer
-from worker.inference.recorder import Recorder
 from worker.inference.shadow import Shadow
 
 log = logger(__name__)
 
-Loaded = tuple[Batch, list[Prepared]]
+Loaded = tuple[Batch, list[PreparedInput]]
 
 
 class Pipeline:
@@ -33,18 +33,18 @@ class Pipeline:
         self,
         *,
         claimer: Claimer,
-        intake: Intake,
+        inputs: InputLoader,
         outputs: Outputs,
-        recorder: Recorder,
+        completer: JobCompleter,
         leases: HeldLeases,
         liveness: Liveness,
         shadow: Shadow,
         stopping: Callable[[], bool],
     ) -> None:
         self._claimer = claimer
-        self._intake = intake
+        self._inputs = inputs
         self._outputs = outputs
-        self._recorder = recorder
+        self._completer = completer
         self._leases = leases
         self._liveness = liveness
         self._shadow = shadow
@@ -76,7 +76,7 @@ class Pipeline:
                 self._run(*current)
                 current, ahead = (None if ahead is None else ahead.result()), None
                 if current is not None and self._stopping():
-                    self._recorder.release(entry.claim for entry in current[1])
+                    self._completer.release(entry.claim for entry in current[1])
                     return True
         except Exception as error:
             self._abandon(current, error)
@@ -100,18 +100,18 @@ class Pipeline:
         if batch is None:
             return None
         self._liveness.step()
-        ready: list[Prepared] = []
-        for entry in self._intake.prepare(batch):
-            if isinstance(entry, Prepared):
+        ready: list[PreparedInput] = []
+        for entry in self._inputs.prepare(batch):
+            if isinstance(entry, PreparedInput):
                 ready.append(entry)
-            elif isinstance(entry, Refused):
-                self._recorder.fail(entry.claim, entry.error)
+            elif isinstance(entry, RejectedInput):
+                self._completer.fail(entry.claim, entry.error)
             else:
-                self._recorder.release([entry])
+                self._completer.release([entry])
         self._liveness.step()
         return batch, ready
 
-    def _run(self, batch: Batch, prepared: list[Prepared]) -> None:
+    def _run(self, batch: Batch, prepared: list[PreparedInput]) -> None:
         prepared = [entry for entry in prepared if self._leases.holds(entry.claim)]
         inferred = self._infer(batch, prepared) if prepared else []
         self._liveness.step()
@@ -119,7 +119,7 @@ class Pipeline:
         if inferred:
             self._storing = self._behind.submit(self._finish, inferred)
 
-    def _infer(self, batch: Batch, prepared: list[Prepared]) -> list[Inferred]:
+    def _infer(self, batch: Batch, prepared: list[PreparedInput]) -> list[Inferred]:
         """One pass over the batch. When it fails, one pass each, so that no input fails its neighbours."""
         try:
             return self._pass(batch, prepared)
@@ -130,13 +130,13 @@ class Pipeline:
                 return []
         return [row for entry in prepared for row in self._infer(batch, [entry])]
 
-    def _pass(self, batch: Batch, prepared: list[Prepared]) -> list[Inferred]:
+    def _pass(self, batch: Batch, prepared: list[PreparedInput]) -> list[Inferred]:
         rows = []
         for row in infer(batch.model, prepared, claimed_at=batch.claimed_at):
             if isinstance(row, Inferred):
                 rows.append(row)
             else:
-                self._recorder.fail(row.claim, row.error)
+                self._completer.fail(row.claim, row.error)
         return rows
 
     def _fail_engine(self, claim: Claim, error: Exception) -> None:
@@ -144,7 +144,7 @@ class Pipeline:
             failed = EngineFailed()
             failed.__cause__ = error
             error = failed
-        self._recorder.fail(claim, error)
+        self._completer.fail(claim, error)
 
     def _finish(self, inferred: list[Inferred]) -> None:
         """Explain, store, record. Every job has its outcome when this returns, whatever happened."""
@@ -161,7 +161,7 @@ class Pipeline:
         self._liveness.step()
 
     def _record(self, explained: Sequence[Explained]) -> None:
-        finished, certain = self._recorder.succeed(
+        finished, certain = self._completer.succeed(
             [entry.inferred.prepared.claim for entry in explained], [entry.outcome for entry in explained]
         )
         lost = [entry for entry in explained if entry.outcome.job_id not in finished]
@@ -194,4 +194,4 @@ class Pipeline:
         except LucencyError:
             return
         if loaded is not None:
-            self._recorder.release(entry.claim for entry in loaded[1])
+            self._completer.release(entry.claim for entry in loaded[1])

@@ -19,7 +19,7 @@ from db.tables import Finding, Job, ModelVersion, Prediction
 from imaging.header import Limits
 from imaging.sandbox.pool import DecoderPool
 from storage.store import ObjectStore
-from worker.inference.intake import Intake, Prepared, Refused
+from worker.inference.inputs import InputLoader, PreparedInput, RejectedInput
 from worker.inference.models import BundleCache, LoadedModel, Models
 from worker.inference.outputs import Explained, explain, infer
 
@@ -123,21 +123,21 @@ def _claim(job: Job, prediction: Prediction) -> Claim:
     )
 
 
-def _read(claim: Claim, model: LoadedModel, *, store: ObjectStore, settings: Settings) -> Prepared:
+def _read(claim: Claim, model: LoadedModel, *, store: ObjectStore, settings: Settings) -> PreparedInput:
     decoders = DecoderPool(
         size=1, memory_bytes=settings.decode_memory, timeout_s=settings.decode_timeout, limits=Limits.of(settings)
     )
-    intake = Intake(store=store, decoders=decoders, size=1, bound_s=DECODE_S)
+    inputs = InputLoader(store=store, decoders=decoders, size=1, bound_s=DECODE_S)
     try:
-        return intake.read(claim, model.bundle.preprocessing)
+        return inputs.read(claim, model.bundle.preprocessing)
     finally:
-        intake.close()
+        inputs.close()
         decoders.close()
 
 
-def _run(model: LoadedModel, prepared: Prepared, *, batch: int, position: int) -> Explained:
+def _run(model: LoadedModel, prepared: PreparedInput, *, batch: int, position: int) -> Explained:
     row = infer(model, [prepared] * batch, claimed_at=time.perf_counter())[position]
-    if isinstance(row, Refused):
+    if isinstance(row, RejectedInput):
         raise ModelOutputInvalid
     return explain(row)
 

@@ -15,15 +15,15 @@ from imaging.header import Limits
 from imaging.sandbox.pool import DecoderPool
 from storage.s3 import make_store
 from worker.inference.claim import Claimer
+from worker.inference.completer import JobCompleter
 from worker.inference.control import WorkerControl
 from worker.inference.heartbeat import Heartbeat
-from worker.inference.intake import Intake
+from worker.inference.inputs import InputLoader
 from worker.inference.leases import HeldLeases
 from worker.inference.liveness import Liveness
 from worker.inference.models import BundleCache, Models
 from worker.inference.outputs import Outputs
 from worker.inference.pipeline import Pipeline
-from worker.inference.recorder import Recorder
 from worker.inference.shadow import Shadow
 from worker.inference.shutdown import ShutdownFlag
 from worker.inference.watcher import Watcher
@@ -32,7 +32,7 @@ from worker.inference.worker_info import WorkerInfo, worker_name
 log = logger(__name__)
 
 # A batch whose decoding takes longer gives the rest of its jobs back: hopeless images would outlast the time limit.
-INTAKE_BOUND_S = 30.0
+INPUT_BOUND_S = 30.0
 PATIENCE_S = 30.0
 
 
@@ -69,20 +69,20 @@ class InferenceRuntime:
             lease_s=settings.lease,
             largest=settings.claim_batch,
         )
-        self._intake = Intake(store=store, decoders=self._decoders, size=settings.decoders, bound_s=INTAKE_BOUND_S)
+        self._inputs = InputLoader(store=store, decoders=self._decoders, size=settings.decoders, bound_s=INPUT_BOUND_S)
         self._outputs = Outputs(store)
         self.shadow = Shadow(
             database=self.database,
             models=models,
-            intake=self._intake,
+            inputs=self._inputs,
             is_busy=lambda: self.liveness.busy,
             is_stopping=stopping.is_set,
         )
         self.pipeline = Pipeline(
             claimer=self.claimer,
-            intake=self._intake,
+            inputs=self._inputs,
             outputs=self._outputs,
-            recorder=Recorder(database=self.database, leases=leases, settings=settings),
+            completer=JobCompleter(database=self.database, leases=leases, settings=settings),
             leases=leases,
             liveness=self.liveness,
             shadow=self.shadow,
@@ -130,7 +130,7 @@ class InferenceRuntime:
         self.shadow.stop()
         self._heartbeat.stop()
         self.pipeline.close()
-        self._intake.close()
+        self._inputs.close()
         self._outputs.close()
         self._decoders.close()
         self.database.dispose()

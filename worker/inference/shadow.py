@@ -21,7 +21,7 @@ from core.logs import logger
 from db.repositories import shadow_predictions
 from db.repositories.model_versions import Served
 from db.session import Database
-from worker.inference.intake import Intake, Prepared, Refused
+from worker.inference.inputs import InputLoader, PreparedInput, RejectedInput
 from worker.inference.models import LoadedModel, Models
 from worker.inference.outputs import Inferred, explain, infer
 
@@ -44,7 +44,7 @@ def in_sample(job_id: UUID, share: float) -> bool:
 class Sample:
     """A finished job; its pixels were decoded to at most `source_longest_side`."""
 
-    prepared: Prepared
+    prepared: PreparedInput
     source_longest_side: int
 
 
@@ -56,14 +56,14 @@ class Shadow(threading.Thread):
         *,
         database: Database,
         models: Models,
-        intake: Intake,
+        inputs: InputLoader,
         is_busy: Callable[[], bool],
         is_stopping: Callable[[], bool],
     ) -> None:
         super().__init__(name="shadow", daemon=True)
         self._database = database
         self._models = models
-        self._intake = intake
+        self._inputs = inputs
         self._is_busy = is_busy
         self._is_stopping = is_stopping
         self._stop_asked = threading.Event()
@@ -140,7 +140,7 @@ class Shadow(threading.Thread):
                 self.counts["skipped"] += 1
                 return
             (row,) = infer(model, [self._prepared(sample, model)], claimed_at=time.perf_counter())
-            if isinstance(row, Refused):
+            if isinstance(row, RejectedInput):
                 raise row.error
             self._record(row)
         except LucencyError as error:
@@ -163,12 +163,12 @@ class Shadow(threading.Thread):
             del self._paused_until[version.id]
         return model
 
-    def _prepared(self, sample: Sample, model: LoadedModel) -> Prepared:
+    def _prepared(self, sample: Sample, model: LoadedModel) -> PreparedInput:
         """What this model would have got as the active one, without its heatmaps."""
         preprocessing, prepared = model.bundle.preprocessing, sample.prepared
         claim = replace(prepared.claim, explain=(), stability=False)
         if preprocessing.source_longest_side != sample.source_longest_side:
-            return self._intake.read(claim, preprocessing)
+            return self._inputs.read(claim, preprocessing)
         tensor, window = preprocessing.apply(prepared.pixels)
         return replace(prepared, claim=claim, tensor=tensor, window=window)
 

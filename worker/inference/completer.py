@@ -22,7 +22,7 @@ FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 3.0
 
 
-class Recorder:
+class JobCompleter:
     """Records outcomes. A database that is away is tried again for about as long as a lease lasts.
 
     After that the jobs are forgotten here: their leases end, and the sweeper brings them back.

@@ -24,7 +24,7 @@ log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedInput:
     """A claim ready for the network: `tensor` (size, size, 1) uint8, `pixels` (h, w) uint8, durations in ms."""
 
     claim: Claim
@@ -37,14 +37,14 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RejectedInput:
     """A claim that got no further, and why."""
 
     claim: Claim
     error: LucencyError
 
 
-class Intake:
+class InputLoader:
     """Prepares batches. Fetches run ahead of the decoders, which are the scarce part."""
 
     def __init__(self, *, store: ObjectStore, decoders: DecoderPool, size: int, bound_s: float) -> None:
@@ -52,29 +52,29 @@ class Intake:
         self._decoders = decoders
         self._free_decoders = threading.BoundedSemaphore(size)
         self._bound = bound_s
-        self._threads = ThreadPoolExecutor(size + 1, thread_name_prefix="intake")
+        self._threads = ThreadPoolExecutor(size + 1, thread_name_prefix="inputs")
 
-    def prepare(self, batch: Batch) -> list[Prepared | Refused | Claim]:
+    def prepare(self, batch: Batch) -> list[PreparedInput | RejectedInput | Claim]:
         """In the batch's order; a bare Claim was not begun, because the batch had taken `bound_s` already."""
         return list(self._threads.map(lambda claim: self._prepare(claim, batch), batch.claims))
 
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)
 
-    def _prepare(self, claim: Claim, batch: Batch) -> Prepared | Refused | Claim:
+    def _prepare(self, claim: Claim, batch: Batch) -> PreparedInput | RejectedInput | Claim:
         if time.perf_counter() - batch.claimed_at > self._bound:
             return claim
         try:
             return self.read(claim, batch.model.bundle.preprocessing)
         except LucencyError as error:
-            return Refused(claim, error)
+            return RejectedInput(claim, error)
         except Exception as error:
             log.exception("prepare_failed", **claim.log_context())
             failed = DecodeFailed()
             failed.__cause__ = error
-            return Refused(claim, failed)
+            return RejectedInput(claim, failed)
 
-    def read(self, claim: Claim, preprocessing: Preprocessing) -> Prepared:
+    def read(self, claim: Claim, preprocessing: Preprocessing) -> PreparedInput:
         """Fetch, decode and preprocess one. Raises InputIntegrity, StoreUnavailable, InputRejected, DecodeFailed."""
         clock = Stopwatch()
         data = self._fetch(claim)
@@ -85,7 +85,7 @@ class Intake:
             clock.lap("decode")
         tensor, window = preprocessing.apply(radiograph.pixels)
         clock.lap("preprocess")
-        return Prepared(
+        return PreparedInput(
             claim=claim,
             tensor=tensor,
             pixels=radiograph.pixels,
