@@ -21,8 +21,8 @@ from networks.stability import shifted
 from reports.heatmap import encode_heatmap, encode_preview
 from storage.store import ObjectStore, output_prefix
 from worker.inference.inputs import PreparedInput, RejectedInput, Stopwatch
-from worker.inference.judgement import Judgement, judge
 from worker.inference.models import LoadedModel
+from worker.inference.postprocessing import Interpretation, interpret
 from worker.inference.provenance import produced_by
 
 
@@ -112,7 +112,7 @@ def explain(inferred: Inferred) -> Explained:
     clock = Stopwatch()
     claim, bundle = inferred.prepared.claim, inferred.model.bundle
     prefix = output_prefix(claim.job_id, claim.fence)
-    judgement = judge(
+    interpretation = interpret(
         inferred.model,
         inferred.prepared,
         probabilities=inferred.probabilities,
@@ -139,27 +139,32 @@ def explain(inferred: Inferred) -> Explained:
         findings.append(
             FindingRecord(
                 label=label,
-                probability=judgement.probabilities[label],
-                threshold=judgement.threshold(label),
-                decision=judgement.decision(label),
+                probability=interpretation.probabilities[label],
+                threshold=interpretation.threshold(label),
+                decision=interpretation.decision(label),
                 heatmap_key=heatmap_key,
                 regions=regions,
-                three_way=judgement.three_way(label),
-                stability=judgement.stability(label, inferred.shifted),
+                three_way=interpretation.three_way(label),
+                stability=interpretation.stability(label, inferred.shifted),
             )
         )
     preview_key = f"{prefix}preview.jpg"
     files.append(StoredFile(preview_key, encode_preview(inferred.prepared.pixels), "image/jpeg"))
     clock.lap("explain")
-    outcome = _outcome(inferred, judgement, findings, preview_key=preview_key, explain_ms=clock.laps["explain"])
+    outcome = _outcome(inferred, interpretation, findings, preview_key=preview_key, explain_ms=clock.laps["explain"])
     return Explained(inferred, outcome, tuple(files))
 
 
 def _outcome(
-    inferred: Inferred, judgement: Judgement, findings: list[FindingRecord], *, preview_key: str, explain_ms: float
+    inferred: Inferred,
+    interpretation: Interpretation,
+    findings: list[FindingRecord],
+    *,
+    preview_key: str,
+    explain_ms: float,
 ) -> Outcome:
     prepared, claim = inferred.prepared, inferred.prepared.claim
-    regions, region = judgement.regions, judgement.region
+    regions, region = interpretation.regions, interpretation.region
     return Outcome(
         prediction_id=uuid7(),
         job_id=claim.job_id,
@@ -182,9 +187,9 @@ def _outcome(
         },
         findings=tuple(findings),
         produced_by=inferred.produced_by,
-        probabilities=judgement.classes,
-        routing=judgement.routing_record(),
-        sanity=judgement.sanity_record(),
+        probabilities=interpretation.classes,
+        routing=interpretation.routing_record(),
+        sanity=interpretation.sanity_record(),
         input_statistics=input_statistics(
             prepared.tensor, prepared.window, rows=prepared.rows, columns=prepared.columns
         ),

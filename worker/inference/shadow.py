@@ -1,4 +1,4 @@
-"""Shadows: ModelVersions that judge a sample of finished jobs beside the active one. Nobody sees what they say.
+"""Shadows: ModelVersions that interpret a sample of finished jobs beside the active one. Nobody sees what they say.
 
 A job is sampled by a hash of its id, so every shadow of one share judges the same jobs. The pipeline offers a job after
 its result is recorded; this thread judges it when the process has nothing else to do. What does not fit into a small
@@ -78,7 +78,7 @@ class Shadow(threading.Thread):
         self._versions = versions
 
     def offer(self, inferred: Inferred) -> None:
-        """A job has its result: judge it too, if it is in the sample and there is room."""
+        """A job has its result: interpret it too, if it is in the sample and there is room."""
         if not any(self._judges(version, inferred) for version in self._versions):
             return
         sample = Sample(inferred.prepared, inferred.model.bundle.preprocessing.source_longest_side)

@@ -21,7 +21,7 @@ SOFTMAX_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Interpretation:
     """`probabilities` of all labels, calibrated; `route` of a hierarchy; `sanity` where the model judges its input."""
 
     bundle: Bundle
@@ -103,23 +103,23 @@ class Judgement:
         }
 
 
-def judge(
+def interpret(
     model: LoadedModel,
     prepared: PreparedInput,
     *,
     probabilities: NDArray[np.float32],
     features: NDArray[np.float32] | None,
-) -> Judgement:
+) -> Interpretation:
     """Of one row of an engine's output: `probabilities` (L,), and `features` (C,) where the graph gives them."""
     found = dict(zip(model.bundle.labels, map(float, probabilities), strict=True))
     regions = {label: found[label] for label in model.bundle.manifest.region_labels}
     sanity = None
     if model.sanity is not None and features is not None:
-        sanity = model.sanity.judge(
+        sanity = model.sanity.interpret(
             features,
             prepared.tensor,
             window=prepared.window,
             rows=prepared.rows,
             columns=prepared.columns,
         )
-    return Judgement(bundle=model.bundle, probabilities=found, route=model.bundle.route(regions), sanity=sanity)
+    return Interpretation(bundle=model.bundle, probabilities=found, route=model.bundle.route(regions), sanity=sanity)
