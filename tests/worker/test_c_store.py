@@ -30,9 +30,9 @@ from tests.worker.deliveries import CANARY, QUICK, Desk
 from tests.worker.factories import until
 from tests.worker.receiver import Reply, receiving
 from tests.worker.test_dispatcher import dispatcher
-from tests.worker.test_posting import certified
+from tests.worker.test_http_post import certified
 from worker.deliveries import c_store, stow
-from worker.deliveries.posting import Deadline
+from worker.deliveries.http_post import Deadline
 
 # pynetdicom 3.0.4 leaves the socket of a connection that failed to the garbage collector.
 pytestmark = pytest.mark.filterwarnings(r"ignore:Exception ignored in. <(socket\.socket|ssl\.SSLSocket)")

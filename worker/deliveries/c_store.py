@@ -14,7 +14,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 
 from core.errors import DeliveryFailed, DeliveryRefused
-from worker.deliveries.posting import Deadline
+from worker.deliveries.http_post import Deadline
 
 # Statuses (PS3.4 table B.2-1, PS3.7 annex C). Warnings mean stored; a duplicate is there already.
 SUCCESS, DUPLICATE = 0x0000, 0x0111

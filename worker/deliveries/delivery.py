@@ -16,8 +16,8 @@ from db.session import Database
 from storage.store import ObjectStore
 from worker.deliveries import payloads as payloads
 from worker.deliveries import webhook
+from worker.deliveries.http_post import Deadline
 from worker.deliveries.payloads import Payload
-from worker.deliveries.posting import Deadline
 
 log = logger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.delivery_secrets import DeliverySecret
 from core.errors import DeliveryFailed, DeliveryRefused
-from worker.deliveries.posting import Answer, Deadline, post, require_success
+from worker.deliveries.http_post import Answer, Deadline, post, require_success
 
 ANSWER_BYTES = 1024 * 1024
 # Attributes of the Store Instances Response (PS3.18 table I.1-1).

@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 from standardwebhooks import Webhook
 
 from core.delivery_secrets import DeliverySecret
-from worker.deliveries.posting import Deadline, post, require_success
+from worker.deliveries.http_post import Deadline, post, require_success
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from core.errors import DeliveryAddressRefused, DeliveryFailed, DeliveryRefused
 from tests.worker.receiver import Received, Receiver, Reply, receiving
-from worker.deliveries.posting import Answer, Deadline, post, require_success
+from worker.deliveries.http_post import Answer, Deadline, post, require_success
 
 
 def send(url: str, *, private: bool = True, seconds: float = 10.0, **more: Any) -> Answer:
