@@ -19,8 +19,8 @@ from db.tables import Image
 from imaging.dicom_json import search_attributes
 from imaging.first_bytes import header_of
 from imaging.header import Header, Limits
+from imaging.ingest import Scanned, scan, to_store
 from imaging.stored import Stored
-from imaging.storing import Scanned, scan, to_store
 from storage.store import image_key
 
 log = logger(__name__)

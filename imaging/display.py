@@ -34,7 +34,7 @@ TABLE_START, TABLE_END = 0.02, 0.98
 
 
 @dataclass(frozen=True, slots=True)
-class ShownWindow:
+class DisplayWindow:
     """One of the file's windows. `center` and `width` as in the file, in the units of the modality; `lower` and
     `upper`: the stored values that become black and white (the other way round where small values are bright).
     `source`: `voi`, or `lut` for a table of which this is the straight line.
@@ -58,19 +58,19 @@ class Spacing:
 
 
 @dataclass(frozen=True, slots=True)
-class Showing:
+class DisplayAttributes:
     """`small_is_bright`: the smallest value is the brightest. A number of the modality is value · slope + intercept."""
 
     photometric: str
     small_is_bright: bool
     slope: float
     intercept: float
-    windows: tuple[ShownWindow, ...]
+    windows: tuple[DisplayWindow, ...]
     spacing: Spacing | None
 
 
 # PNG and JPEG: what is large is bright, and nothing else is known.
-PLAIN = Showing("MONOCHROME2", small_is_bright=False, slope=1.0, intercept=0.0, windows=(), spacing=None)
+PLAIN = DisplayAttributes("MONOCHROME2", small_is_bright=False, slope=1.0, intercept=0.0, windows=(), spacing=None)
 
 
 def small_is_bright(photometric: str, slope: float) -> bool:
@@ -78,11 +78,11 @@ def small_is_bright(photometric: str, slope: float) -> bool:
     return (photometric == "MONOCHROME1") != (slope < 0)
 
 
-def showing_of(header: Tree) -> Showing:
+def display_attributes(header: Tree) -> DisplayAttributes:
     """Of a stored header in Explicit VR Little Endian (`imaging.stored_header`). Raises DicomInvalid."""
     photometric = (text(_value(header, PHOTOMETRIC_INTERPRETATION)) or "MONOCHROME2").upper()
     slope, intercept = _line(header)
-    return Showing(
+    return DisplayAttributes(
         photometric=photometric,
         small_is_bright=small_is_bright(photometric, slope),
         slope=slope,
@@ -107,7 +107,7 @@ def _line(header: Tree) -> tuple[float, float]:
     return slope, intercept
 
 
-def _windows(header: Tree, slope: float, intercept: float) -> list[ShownWindow]:
+def _windows(header: Tree, slope: float, intercept: float) -> list[DisplayWindow]:
     """As the network's own preview: a VOI LUT goes before a window, since it is what the modality itself shows."""
     found = []
     table = _voi_table(header)
@@ -123,7 +123,7 @@ def _windows(header: Tree, slope: float, intercept: float) -> list[ShownWindow]:
 
 def _window(
     source: str, center: float, width: float, function: str, slope: float, intercept: float
-) -> ShownWindow | None:
+) -> DisplayWindow | None:
     if not (math.isfinite(center) and math.isfinite(width)) or width <= 0 or (function == "LINEAR" and width < 1):
         return None
     half = width / 2
@@ -131,7 +131,7 @@ def _window(
     if function == "LINEAR":  # C.11.2.1.2.1
         low, high = center - 0.5 - (width - 1) / 2, center - 0.5 + max(width - 1, 1e-6) / 2
     ends = sorted(((low - intercept) / slope, (high - intercept) / slope))
-    return ShownWindow(source, center, width, function, ends[0], ends[1])
+    return DisplayWindow(source, center, width, function, ends[0], ends[1])
 
 
 def _voi_table(header: Tree) -> Lut | None:
