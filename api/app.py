@@ -26,7 +26,7 @@ from api.deliveries import routes as deliveries
 from api.deliveries import rule_routes as delivery_rules
 from api.dicomweb import routes as dicomweb
 from api.events import routes as events
-from api.events.streams import ending_streams
+from api.events.sse import ending_streams
 from api.feedback import routes as feedback
 from api.health import routes as health
 from api.health.schemas import IndexView
@@ -39,7 +39,6 @@ from api.models import move_routes as model_moves
 from api.models import routes as models
 from api.overview import routes as overview
 from api.overview.overviews import Overviews
-from api.pages import Pages, wants_page
 from api.problems import install_problems
 from api.reports import routes as reports
 from api.results import predict_routes as predict
@@ -54,6 +53,7 @@ from api.sites import routes as sites
 from api.studies import routes as studies
 from api.users import routes as users
 from api.viewer import routes as radiographs
+from api.web_application import WebApplication, wants_page
 from api.workers import routes as workers
 from core.logs import configure_logging
 from core.settings import Settings, load_settings
@@ -77,7 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan,
         redoc_url=None,
         generate_unique_id_function=operation_id,
-        # Bodies are bounded where they stream (api.uploads.intake); no other route takes one.
+        # Bodies are bounded where they stream (api.uploads.request_body); no other route takes one.
     )
     backends = app.state.backends = make_backends(settings)
     app.state.overviews = Overviews(backends.database, backends.changes)
@@ -102,7 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (*work, *place, *running):
         app.include_router(module.router)
     app.add_api_route("/", _index, methods=["GET"], response_model=IndexView, tags=["health"])
-    app.state.pages = Pages.of(app.state.backends.settings, missing=app.router.default)
+    app.state.pages = WebApplication.of(app.state.backends.settings, missing=app.router.default)
     app.router.default = app.state.pages
     install_metrics(app)
     install_problems(app)
@@ -122,7 +122,7 @@ def operation_id(route: APIRoute) -> str:
 async def _index(request: Request) -> Response:
     """Where things are; the web application for a browser."""
     if wants_page(request):
-        pages: Pages = request.app.state.pages
+        pages: WebApplication = request.app.state.pages
         return pages.page()
     return JSONResponse(as_json(IndexView(version=version("lucency"))))
 

@@ -12,9 +12,9 @@ import anyio.to_thread
 from celery import Celery
 from fastapi import Request
 
-from api.changes import Changes
+from api.change_feed import ChangeFeed
 from api.checks import Checks
-from api.waiting import FinishedJobs
+from api.long_polling import FinishedJobs
 from core.errors import BrokerUnavailable, IdentityKeyMissing
 from core.logs import logger
 from core.queue import hint_inference, make_celery
@@ -88,7 +88,7 @@ class Backends:
     store: DirectStore
     broker: Broker
     finished: FinishedJobs
-    changes: Changes
+    changes: ChangeFeed
     checks: Checks
     limiters: Limiters
     decoders: DecoderPool
@@ -115,7 +115,7 @@ class Backends:
 def make_backends(settings: Settings) -> Backends:
     """Connects to nothing yet, but for what the clients' constructors do. Raises SealBroken for a key that is none."""
     database = make_database(settings, application_name="lucency-api")
-    changes = Changes(database)
+    changes = ChangeFeed(database)
     store, broker = make_store(settings), Broker(make_celery(settings))
     return Backends(
         settings=settings,

@@ -18,7 +18,7 @@ from api.batches.schemas import NewBatchView
 from api.batches.views import WINDOW_S, batch_view, path_context
 from api.cursors import encode_number
 from api.jobs.submission import SubmitOptions, labels_to_explain
-from api.uploads.intake import body_blocks
+from api.uploads.request_body import body_blocks
 from api.uploads.spool import Scratch
 from core.errors import BatchClosed
 from core.sealing import SiteKey

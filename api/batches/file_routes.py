@@ -16,7 +16,7 @@ from api.batches.schemas import OutcomeList, OutcomeView, PresignedList, Uploads
 from api.batches.zips import receive_archive
 from api.dependencies import CallerOf
 from api.schemas import as_json
-from api.uploads.intake import body_blocks, receive_json
+from api.uploads.request_body import body_blocks, receive_json
 from api.uploads.spool import Spool
 from core.errors import UploadEmpty, UploadTooLarge
 

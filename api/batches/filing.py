@@ -13,7 +13,7 @@ from api.batches.schemas import OutcomeView
 from api.dependencies import Caller
 from api.jobs.submission import Submission
 from api.jobs.views import ERRORS
-from api.uploads.intake import Upload
+from api.uploads.request_body import Upload
 from api.uploads.spool import Spool
 from core.errors import (
     BatchClosed,

@@ -12,8 +12,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
 from api.batches.filing import SIDE_BY_SIDE, Filing, Outcome
-from api.uploads.intake import body_blocks
 from api.uploads.multipart import FILE_PART
+from api.uploads.request_body import body_blocks
 from api.uploads.spool import Spool
 from core.errors import LucencyError, MultipartMalformed
 

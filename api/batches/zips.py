@@ -11,8 +11,8 @@ from fastapi import Request
 
 from api.batches.archive import Archive, Entry, Limits
 from api.batches.filing import SIDE_BY_SIDE, Filing, Outcome
-from api.uploads.intake import body_blocks
 from api.uploads.multipart import MAX_OVERHEAD_BYTES, FormReader
+from api.uploads.request_body import body_blocks
 from api.uploads.spool import Scratch, Spool
 from core.errors import LucencyError, UploadEmpty
 

@@ -24,7 +24,7 @@ from api.deliveries.schemas import (
 )
 from api.dependencies import Caller, CallerOf
 from api.schemas import json_body
-from api.uploads.intake import receive_json
+from api.uploads.request_body import receive_json
 from core.addresses import is_allowed, literal
 from core.delivery_secrets import DeliverySecret
 from core.errors import IdentityKeyMissing, RequestInvalid, TargetRefused

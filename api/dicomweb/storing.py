@@ -15,7 +15,7 @@ from api.dicomweb.addresses import Names, not_found
 from api.dicomweb.receipt import Outcome, StoredReference
 from api.dicomweb.related import SLICE_BYTES, Part, RelatedReader, boundary_of
 from api.jobs.submission import Submission
-from api.uploads.intake import HOP_BYTES, Upload
+from api.uploads.request_body import HOP_BYTES, Upload
 from api.uploads.spool import Spool
 from core.errors import (
     DicomInvalid,

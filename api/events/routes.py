@@ -10,7 +10,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Header, Response
 
 from api.dependencies import Caller, CallerOf
-from api.events.streams import EventStream
+from api.events.sse import EventStream
 from core.errors import DatabaseUnavailable, Forbidden, Unauthorized
 from core.vocabulary import Scope
 

@@ -14,7 +14,7 @@ from api.dependencies import Caller, CallerOf
 from api.feedback.schemas import FeedbackList, FeedbackPut, FeedbackSummary, FeedbackView
 from api.feedback.views import FeedbackExport, feedback_view, figures, is_mine, opened
 from api.schemas import as_json, json_body
-from api.uploads.intake import receive_json
+from api.uploads.request_body import receive_json
 from core.vocabulary import AuditAction, Scope
 from db.repositories import audit, feedback, jobs, policies
 from db.repositories.sites import Principal

@@ -28,7 +28,7 @@ from api.jobs.schemas import JobPage
 from api.jobs.table import JobTable
 from api.jobs.views import ERRORS, job_view
 from api.schemas import as_json, json_body
-from api.uploads.intake import receive_json
+from api.uploads.request_body import receive_json
 from core.errors import LucencyError
 from core.settings import Settings
 from core.vocabulary import AuditAction, JobState, Scope

@@ -18,9 +18,9 @@ from api.dependencies import Caller, CallerOf, IdempotencyKey, Prefer
 from api.jobs.schemas import JobEventList, JobView
 from api.jobs.submission import Submission, Submitted
 from api.jobs.views import event_view, job_path, job_view
+from api.long_polling import FALLBACK_POLL, wanted_wait
 from api.schemas import as_json
-from api.uploads.intake import receive_upload
-from api.waiting import FALLBACK_POLL, wanted_wait
+from api.uploads.request_body import receive_upload
 from core.vocabulary import AuditAction, Scope
 from db.repositories import audit, jobs
 from db.repositories.sites import Principal

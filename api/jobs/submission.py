@@ -20,7 +20,7 @@ from api.backends import Backends
 from api.jobs.schemas import JobView
 from api.jobs.views import job_view
 from api.uploads.content import Content
-from api.uploads.intake import Upload
+from api.uploads.request_body import Upload
 from core.errors import LucencyError, NoActiveModel, RequestInvalid, TypeMismatch
 from core.vocabulary import MediaKind
 from db.repositories import images, jobs, model_versions

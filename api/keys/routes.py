@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.dependencies import Caller, CallerOf
 from api.keys.schemas import KeyList, KeyMade, KeyRequest, KeyRotation, KeyView
 from api.schemas import json_body
-from api.uploads.intake import receive_json
+from api.uploads.request_body import receive_json
 from core.errors import Forbidden, RequestInvalid
 from core.vocabulary import Scope
 from db.repositories import api_keys, sites

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import anyio.to_thread
 
-from api.changes import Changes
+from api.change_feed import ChangeFeed
 from api.overview.schemas import EndedView, OverviewView, PhaseView, QuarterView, QueueView, WorkersAliveView
 from api.schemas import CheckView
 from core.vocabulary import JobState
@@ -125,7 +125,7 @@ class _Kept:
 class Overviews:
     """Answers by Site; None is the platform. Call it in the event loop."""
 
-    def __init__(self, database: Database, changes: Changes) -> None:
+    def __init__(self, database: Database, changes: ChangeFeed) -> None:
         self._database = database
         self._changes = changes
         self._kept: dict[UUID | None, _Kept] = {}

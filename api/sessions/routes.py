@@ -25,7 +25,7 @@ from api.sessions.schemas import (
     SessionView,
     SiteChoice,
 )
-from api.uploads.intake import receive_json
+from api.uploads.request_body import receive_json
 from core.errors import Forbidden, Unavailable
 from core.vocabulary import SignIn
 from db.repositories import sessions, users

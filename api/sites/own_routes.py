@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from api.dependencies import Caller, CallerOf
 from api.schemas import as_json
 from api.sites.schemas import SitePatch, SiteView, UsageView
-from api.uploads.intake import receive_json
+from api.uploads.request_body import receive_json
 from core.vocabulary import Scope
 from db.repositories import policies, quotas, sites
 from db.session import Session

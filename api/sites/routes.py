@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.dependencies import Caller, CallerOf
 from api.schemas import json_body
 from api.sites.schemas import SiteChange, SiteList, SiteRecord, SiteRequest, UsageView
-from api.uploads.intake import receive_json
+from api.uploads.request_body import receive_json
 from core.errors import RequestInvalid
 from core.vocabulary import Scope
 from db.repositories import site_registry

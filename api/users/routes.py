@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.dependencies import Caller, CallerOf
 from api.schemas import json_body
-from api.uploads.intake import receive_json
+from api.uploads.request_body import receive_json
 from api.users.schemas import PasswordMade, PostAtSite, UserChange, UserList, UserMade, UserRequest, UserView
 from core.errors import AlreadyMember, Forbidden
 from core.passwords import hash_password

@@ -25,7 +25,7 @@ from db.session import Database
 log = logger(__name__)
 
 EVERYTHING = "*"
-# Changes of one moment (a claim's eight jobs, a transaction's rows) make one message.
+# ChangeFeed of one moment (a claim's eight jobs, a transaction's rows) make one message.
 GATHER_S = 0.03
 TOGETHER_S = 0.03
 # A Site's tabs get a message at once, up to BURST of them, then one each EVERY_S: one job's whole life is seen live,
@@ -43,7 +43,7 @@ TABS = 2000
 _MANY = "*"
 
 
-class Tab:
+class Subscriber:
     """One open stream's mailbox: a set of topics, so that a reader who is away finds what changed once."""
 
     def __init__(self, owner: str, site_id: UUID | None, *, platform: bool) -> None:
@@ -80,12 +80,12 @@ class Tab:
         return taken
 
 
-class _Room:
+class _Channel:
     """The tabs of one Site (of the whole platform: None), and what they are to be told next."""
 
-    def __init__(self, changes: Changes, site_id: UUID | None) -> None:
+    def __init__(self, changes: ChangeFeed, site_id: UUID | None) -> None:
         self.site_id = site_id
-        self.tabs: set[Tab] = set()
+        self.tabs: set[Subscriber] = set()
         self._changes = changes
         self._pending: defaultdict[str, set[str]] = defaultdict(set)
         self._allowance = BURST
@@ -117,7 +117,7 @@ class _Room:
         return max(0.0, -self._allowance * EVERY_S)
 
 
-class Changes:
+class ChangeFeed:
     """From notifications to tabs. `heard` and `gap` may be called from any thread, the rest in the event loop."""
 
     def __init__(self, database: Database) -> None:
@@ -126,7 +126,7 @@ class Changes:
         self._lock = threading.Lock()
         self._inbox: dict[str, dict[str, set[str]]] = {}
         self._armed = False
-        self._rooms: dict[str, _Room] = {}
+        self._rooms: dict[str, _Channel] = {}
         self._counts: defaultdict[str, int] = defaultdict(int)
         self._total = 0
         self._changed_at: dict[str, float] = {}
@@ -164,23 +164,23 @@ class Changes:
         known = self._changed_at.get
         return max(known(str(site_id), 0.0), known(_MANY, 0.0), self._gap_at) >= moment
 
-    def position(self, tab: Tab) -> str:
+    def position(self, tab: Subscriber) -> str:
         """How far the changes that `tab` hears of have come: an event's id, another one after every change and gap."""
         heard = self._total if tab.platform else self._counts[str(tab.site_id)] + self._counts[_MANY]
         return f"{self._epoch}-{heard}"
 
     @contextmanager
-    def opened(self, owner: str, *, site_id: UUID | None, platform: bool = False) -> Iterator[Tab]:
+    def opened(self, owner: str, *, site_id: UUID | None, platform: bool = False) -> Iterator[Subscriber]:
         """A tab of `owner` that hears of its Site, and with `platform` of all. Raises TooManyStreams."""
         names = [str(site_id)] if site_id is not None else []
         if platform:
             names.append(_MANY)
         self._check(owner, names)
-        tab = Tab(owner, site_id, platform=platform)
+        tab = Subscriber(owner, site_id, platform=platform)
         for name in names:
             room = self._rooms.get(name)
             if room is None:
-                room = self._rooms[name] = _Room(self, site_id if name != _MANY else None)
+                room = self._rooms[name] = _Channel(self, site_id if name != _MANY else None)
             room.tabs.add(tab)
         if self._closed:
             tab.close()

@@ -49,7 +49,7 @@ NOT_BUILT = """<!doctype html>
 
 
 @dataclass(slots=True)
-class Pages:
+class WebApplication:
     """The built files of `folder`. `missing` answers what is none of them: it is the router's own 404."""
 
     folder: Path
@@ -59,7 +59,7 @@ class Pages:
     _built: float = -1.0
 
     @classmethod
-    def of(cls, settings: Settings, *, missing: ASGIApp) -> Pages:
+    def of(cls, settings: Settings, *, missing: ASGIApp) -> WebApplication:
         return cls(settings.ui_folder or SOURCE_TREE, missing)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -17,7 +17,7 @@ from fastapi import Response
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.types import Receive, Scope, Send
 
-from api.changes import EVERYTHING, Changes, Tab
+from api.change_feed import EVERYTHING, ChangeFeed, Subscriber
 from core.logs import logger
 
 log = logger(__name__)
@@ -32,7 +32,7 @@ SEND_S = 10.0
 
 
 class EventStream(Response):
-    """Events of a Tab until the client, its right to be here, or the process ends.
+    """Events of a Subscriber until the client, its right to be here, or the process ends.
 
     `still_in` is asked every HEARTBEAT_S seconds. `seen`: the Last-Event-ID of a client that was here before.
     """
@@ -41,8 +41,8 @@ class EventStream(Response):
 
     def __init__(
         self,
-        changes: Changes,
-        opened: AbstractContextManager[Tab],
+        changes: ChangeFeed,
+        opened: AbstractContextManager[Subscriber],
         *,
         still_in: Callable[[], Awaitable[bool]],
         seen: str | None,
@@ -115,7 +115,7 @@ async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:
 
 
 @contextmanager
-def ending_streams(changes: Changes) -> Iterator[None]:
+def ending_streams(changes: ChangeFeed) -> Iterator[None]:
     """Within, the first signal to stop ends every stream: else uvicorn would wait for them until its time is up.
 
     The lifespan's own end comes after that wait, so that nothing but the signal tells of it in time.
