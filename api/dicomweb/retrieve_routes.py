@@ -10,13 +10,13 @@ import anyio.to_thread
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.dependencies import CallerOf
-from api.dicomweb.addresses import PREFIX, Names, Urls, require_uid
-from api.dicomweb.answers import PRIVATE, BodyPart, json_array, related, single
-from api.dicomweb.bodies import PIXEL_DATA, Bodies
 from api.dicomweb.instances import Instance, find
 from api.dicomweb.media_types import DICOM, DICOM_JSON, MediaType, accepted
 from api.dicomweb.negotiation import Form, dicom_form, frame_form, json_type, octets_form, picture_format
-from api.dicomweb.pictures import read_picture_request
+from api.dicomweb.rendering import read_picture_request
+from api.dicomweb.representations import PIXEL_DATA, Bodies
+from api.dicomweb.streaming import PRIVATE, BodyPart, json_array, related, single
+from api.dicomweb.urls import PREFIX, Names, Urls, require_uid
 from core.errors import NotAcceptable, NotFound
 from core.vocabulary import AuditAction, ReportKind, Scope
 from db.repositories import audit

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from api.dependencies import Caller, CallerOf
-from api.dicomweb.addresses import PREFIX, Names, Urls, require_uid
 from api.dicomweb.media_types import DICOM_JSON, accepted
 from api.dicomweb.negotiation import json_type
 from api.dicomweb.query import SERIES_UID, STUDY_UID, Level, read_query
-from api.dicomweb.searching import search
+from api.dicomweb.search import search
+from api.dicomweb.urls import PREFIX, Names, Urls, require_uid
 from core.vocabulary import Scope
 
 router = APIRouter(prefix=PREFIX, tags=["dicomweb"])

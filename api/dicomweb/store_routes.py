@@ -9,11 +9,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from api.dependencies import Caller, CallerOf
-from api.dicomweb.addresses import PREFIX, Names, Urls, require_uid
 from api.dicomweb.media_types import DICOM_JSON, accepted
 from api.dicomweb.negotiation import json_type
-from api.dicomweb.receipt import receipt, status_of
-from api.dicomweb.storing import Storing
+from api.dicomweb.store import Storing
+from api.dicomweb.store_response import receipt, status_of
+from api.dicomweb.urls import PREFIX, Names, Urls, require_uid
 from core.vocabulary import Scope
 from db.repositories.sites import Principal
 

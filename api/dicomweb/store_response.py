@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from api.dicomweb.addresses import Urls
+from api.dicomweb.urls import Urls
 from core import errors
 from core.errors import LucencyError
 

@@ -8,10 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from api.dicomweb import instances as catalogue
-from api.dicomweb.addresses import Urls
 from api.dicomweb.instances import PRODUCED_MODALITIES, Instance
 from api.dicomweb.matching import MODALITIES_IN_STUDY
 from api.dicomweb.query import STUDY_UID, Level, Query
+from api.dicomweb.urls import Urls
 from db.repositories import instances
 from db.repositories.instances import Narrowing
 from db.session import Session

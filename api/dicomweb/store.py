@@ -11,9 +11,9 @@ import anyio.to_thread
 from fastapi import Request
 
 from api.backends import Backends
-from api.dicomweb.addresses import Names, not_found
-from api.dicomweb.receipt import Outcome, StoredReference
-from api.dicomweb.related import SLICE_BYTES, Part, RelatedReader, boundary_of
+from api.dicomweb.multipart_related import SLICE_BYTES, Part, RelatedReader, boundary_of
+from api.dicomweb.store_response import Outcome, StoredReference
+from api.dicomweb.urls import Names, not_found
 from api.jobs.submission import Submission
 from api.uploads.request_body import HOP_BYTES, Upload
 from api.uploads.spool import Spool
