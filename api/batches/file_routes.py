@@ -9,9 +9,9 @@ import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
 
-from api.batches.direct import presign, take_stored
-from api.batches.filing import Filing, Outcome, filing_of
-from api.batches.parts import receive_files
+from api.batches.items import ItemSubmission, Outcome, filing_of
+from api.batches.multipart_files import receive_files
+from api.batches.presigned import presign, take_stored
 from api.batches.schemas import OutcomeList, OutcomeView, PresignedList, UploadsBody
 from api.batches.zips import receive_archive
 from api.dependencies import CallerOf
@@ -49,7 +49,7 @@ async def put_file(request: Request, caller: CallerOf, batch_id: UUID, sha256: S
     return _answer(outcome)
 
 
-async def _receive(request: Request, filing: Filing, sha256: str) -> Outcome:
+async def _receive(request: Request, filing: ItemSubmission, sha256: str) -> Outcome:
     settings, limiters = filing.backends.settings, filing.backends.limiters
     with Spool(settings.temporary_folder, limit=settings.upload_bytes) as spool:
         try:

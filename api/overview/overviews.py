@@ -18,8 +18,8 @@ from api.change_feed import ChangeFeed
 from api.overview.schemas import EndedView, OverviewView, PhaseView, QuarterView, QueueView, WorkersAliveView
 from api.schemas import CheckView
 from core.vocabulary import JobState
-from db.repositories import figures
-from db.repositories.figures import Phase, Pulse, Tally, Waiting
+from db.repositories import statistics as statistics
+from db.repositories.statistics import Phase, Pulse, Tally, Waiting
 from db.session import Database, Session
 
 # An answer is as good as new for so long, if nothing has changed since; after a change the next calculation comes this
@@ -153,11 +153,11 @@ class Overviews:
     def _calculate(self, site_id: UUID | None, history: History, checks: dict[str, CheckView]) -> OverviewView:
         began = time.perf_counter()
         with self._database.unit_of_work(site_id=site_id) as session:
-            pulse = figures.pulse(session, site_id=site_id, recent_s=60, within_s=WORKER_AGE_S)
+            pulse = statistics.pulse(session, site_id=site_id, recent_s=60, within_s=WORKER_AGE_S)
             answered_ms = 1000 * (time.perf_counter() - began)
             now = int(pulse.at.timestamp() // 60)
             since = history.since(now)
-            history.add(figures.tallies(session, site_id=site_id, since_minute=since), since=since, now=now)
+            history.add(statistics.tallies(session, site_id=site_id, since_minute=since), since=since, now=now)
             return _view(session, site_id, history, checks | {"database": _answered(answered_ms)}, pulse)
 
 
@@ -165,7 +165,7 @@ def _view(
     session: Session, site_id: UUID | None, history: History, checks: dict[str, CheckView], pulse: Pulse
 ) -> OverviewView:
     now = int(pulse.at.timestamp() // 60)
-    waiting = figures.waiting(session, site_id=site_id)
+    waiting = statistics.waiting(session, site_id=site_id)
     phases = _phases(session, site_id, history)
     jobs = {state: sum(found.count for found in waiting if found.state is state) for state in _ACTIVE}
     return OverviewView(
@@ -187,7 +187,7 @@ def _view(
 def _phases(session: Session, site_id: UUID | None, history: History) -> list[Phase]:
     """Percentiles of hundreds of results: they are the same a moment later."""
     if time.monotonic() - history.phases_at > PHASES_S:
-        history.phases = figures.phases(session, site_id=site_id)
+        history.phases = statistics.phases(session, site_id=site_id)
         history.phases_at = time.monotonic() if history.phases else float("-inf")
     return history.phases
 

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Path, Response
 from api.dependencies import CallerOf
 from api.workers.schemas import WorkerJobView, WorkerList, WorkerModelView, WorkerView
 from core.vocabulary import AuditAction, Scope, WorkerWish
-from db.repositories import audit, figures, model_versions, workers
+from db.repositories import audit, model_versions, workers
+from db.repositories import statistics as figures
 from db.repositories.sites import PLATFORM
 from db.session import Session
 from db.tables import Worker

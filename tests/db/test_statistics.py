@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from db.repositories import figures
+from db.repositories import statistics as statistics
 from db.session import Database
 from tests.db.test_plans import Explained
 from tests.factories import make_image, make_site
@@ -60,32 +60,32 @@ def last_minutes_read_the_last_minutes(day: Database, site: UUID, *, bound: bool
     of = {"site_id": site} if bound else {}
     a_minute = DAY / (24 * 60)
     with day.unit_of_work(site_id=site if bound else None) as session:
-        minute = int(figures.clock(session).timestamp() // 60)
-        tallies = Explained(session, figures._TALLIES[bound], since_minute=minute - 30, **of)
+        minute = int(statistics.clock(session).timestamp() // 60)
+        tallies = Explained(session, statistics._TALLIES[bound], since_minute=minute - 30, **of)
         assert not tallies.scans_whole_table()
         assert {"ix_job_finished", "ix_job_site"} <= tallies.indexes
         assert 0 < tallies.rows <= 2 * 32 * a_minute
-        recent = Explained(session, figures._PULSE[bound], recent_s=1200.0, within_s=30.0, **of)
+        recent = Explained(session, statistics._PULSE[bound], recent_s=1200.0, within_s=30.0, **of)
         assert recent.indexes >= {"ix_job_finished"}
         assert 0 < recent.rows <= 22 * a_minute
-        phases = Explained(session, figures._PHASES[bound], latest=figures.LATEST, **of)
+        phases = Explained(session, statistics._PHASES[bound], latest=statistics.LATEST, **of)
         assert not phases.scans_whole_table()
         assert "ix_job_finished" in phases.indexes
-        assert 0 < phases.rows <= 2 * 1.1 * figures.LATEST
-        waiting = Explained(session, figures._WAITING[bound], **of)
+        assert 0 < phases.rows <= 2 * 1.1 * statistics.LATEST
+        waiting = Explained(session, statistics._WAITING[bound], **of)
         assert not waiting.scans_whole_table()
         assert 0 < waiting.rows <= QUEUED
 
 
 def a_whole_day_is_counted_from_the_index_alone(day: Database, site: UUID) -> None:
     with day.unit_of_work(site_id=site) as session:
-        minute = int(figures.clock(session).timestamp() // 60)
+        minute = int(statistics.clock(session).timestamp() // 60)
         values = {"site_id": site, "since_minute": minute - 1439}
-        plan = Explained(session, figures._TALLIES[True], **values)
+        plan = Explained(session, statistics._TALLIES[True], **values)
         reads = [node for node in plan.reads if node.get("Index Name") == "ix_job_finished"]
         assert [node["Node Type"] for node in reads] == ["Index Only Scan"]
         assert sum(node["Heap Fetches"] for node in reads) == 0
         started = time.perf_counter()
-        counted = figures.tallies(session, site_id=site, since_minute=minute - 1439)
+        counted = statistics.tallies(session, site_id=site, since_minute=minute - 1439)
         assert time.perf_counter() - started < 2
     assert sum(tally.count for tally in counted if tally.state is not None) == pytest.approx(DAY / 2, rel=0.02)

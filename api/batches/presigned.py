@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import anyio.to_thread
 
-from api.batches.filing import Filing, Outcome
+from api.batches.items import ItemSubmission, Outcome
 from api.batches.schemas import PresignedList, PresignedView, UploadsBody
 from api.uploads.spool import Spool
 from core.errors import BatchClosed, ObjectMissing, Unavailable, UploadMissing, UploadTooLarge
@@ -20,7 +20,7 @@ log = logger(__name__)
 SIGNED_FOR = timedelta(hours=1)
 
 
-def presign(filing: Filing, body: UploadsBody) -> PresignedList:
+def presign(filing: ItemSubmission, body: UploadsBody) -> PresignedList:
     """A form for each of the asked contents that is awaited. Raises NotFound, BatchClosed."""
     backends = filing.backends
     with backends.database.unit_of_work(site_id=filing.site_id) as session:
@@ -45,7 +45,7 @@ def presign(filing: Filing, body: UploadsBody) -> PresignedList:
     return PresignedList(items=items, expires_at=datetime.now(UTC) + SIGNED_FOR)
 
 
-async def take_stored(filing: Filing, sha256: str) -> Outcome:
+async def take_stored(filing: ItemSubmission, sha256: str) -> Outcome:
     """Take what the client stored. Raises NotFound, NotInManifest, BatchClosed, UploadMissing, Unavailable."""
     backends = filing.backends
     known = await anyio.to_thread.run_sync(filing.look, sha256)
@@ -56,7 +56,7 @@ async def take_stored(filing: Filing, sha256: str) -> Outcome:
     return known
 
 
-async def _take(filing: Filing, sha256: str) -> Outcome:
+async def _take(filing: ItemSubmission, sha256: str) -> Outcome:
     settings, limiters = filing.backends.settings, filing.backends.limiters
     with Spool(settings.temporary_folder, limit=settings.upload_bytes) as spool:
         try:
@@ -66,7 +66,7 @@ async def _take(filing: Filing, sha256: str) -> Outcome:
         return await filing.take(spool, claimed=sha256)
 
 
-def _fetch(filing: Filing, sha256: str, spool: Spool) -> None:
+def _fetch(filing: ItemSubmission, sha256: str, spool: Spool) -> None:
     try:
         for piece in filing.backends.store.read(staging_key(filing.site_id, filing.batch_id, sha256)):
             spool.write(piece)
@@ -75,7 +75,7 @@ def _fetch(filing: Filing, sha256: str, spool: Spool) -> None:
     spool.finish()
 
 
-def _tidy(filing: Filing, sha256: str) -> None:
+def _tidy(filing: ItemSubmission, sha256: str) -> None:
     try:
         filing.backends.store.delete([staging_key(filing.site_id, filing.batch_id, sha256)])
     except Unavailable as error:

@@ -11,7 +11,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
-from api.batches.filing import SIDE_BY_SIDE, Filing, Outcome
+from api.batches.items import SIDE_BY_SIDE, ItemSubmission, Outcome
 from api.uploads.multipart import FILE_PART
 from api.uploads.request_body import body_blocks
 from api.uploads.spool import Spool
@@ -117,7 +117,7 @@ class FilesReader:
         self._complete = True
 
 
-async def receive_files(request: Request, filing: Filing) -> list[Outcome]:
+async def receive_files(request: Request, filing: ItemSubmission) -> list[Outcome]:
     """Take every file of the body; the outcomes are in their order.
 
     Raises what ends the whole body: MultipartMalformed, UploadTooLarge, UploadTooSlow, UploadEmpty, DiskFull and

@@ -106,7 +106,7 @@ class _BatchPlace:
             self.decision = Decision(state, job_id, None, None, None)
 
 
-class Filing:
+class ItemSubmission:
     """One caller who fills one Batch."""
 
     def __init__(self, backends: Backends, principal: Principal, *, batch_id: UUID) -> None:
@@ -182,12 +182,12 @@ class Filing:
             batches.note_altered(session, batch_id=self.batch_id, sha256=sha256)
 
 
-async def filing_of(caller: Caller, batch_id: UUID) -> Filing:
+async def filing_of(caller: Caller, batch_id: UUID) -> ItemSubmission:
     """Authenticate, and find the Batch, before a byte of the body is read. Raises Unauthorized, Forbidden, NotFound."""
-    return await anyio.to_thread.run_sync(_filing, caller, batch_id)
+    return await anyio.to_thread.run_sync(_item_submission, caller, batch_id)
 
 
-def _filing(caller: Caller, batch_id: UUID) -> Filing:
+def _item_submission(caller: Caller, batch_id: UUID) -> ItemSubmission:
     with caller.session(Scope.SUBMIT) as (session, principal):
         batches.get(session, site_id=principal.site_id, batch_id=batch_id)
-        return Filing(caller.backends, principal, batch_id=batch_id)
+        return ItemSubmission(caller.backends, principal, batch_id=batch_id)
