@@ -34,7 +34,7 @@ TOO_LARGE: Final = 0xC001
 PREAMBLE = b"\0" * 128 + b"DICM"
 
 
-class Reception:
+class StoreRequest:
     """Where received data sets go, and who is told of a kept one."""
 
     def __init__(self, spool: Spool, *, limit: int, sop_classes: frozenset[str], kept: Callable[[str], None]) -> None:
@@ -95,9 +95,9 @@ class SpoolingProvider(DIMSEServiceProvider):  # type: ignore[misc]
     the association when the disk is full, and leaves the file behind when a peer goes away.
     """
 
-    def __init__(self, association: Any, reception: Reception) -> None:
+    def __init__(self, association: Any, store_request: StoreRequest) -> None:
         super().__init__(association)
-        self._reception = reception
+        self._reception = store_request
 
     def receive_primitive(self, primitive: P_DATA) -> None:
         """Take one P-DATA; a message is complete with its last fragment."""
@@ -122,8 +122,8 @@ class SpoolingProvider(DIMSEServiceProvider):  # type: ignore[misc]
 class _Deferred(Incoming):
     """An Incoming that opens its file at the first fragment, when the command and the agreed syntax are known."""
 
-    def __init__(self, message: DIMSEMessage, association: Any, reception: Reception) -> None:
-        super().__init__(reception.spool, limit=reception.limit)
+    def __init__(self, message: DIMSEMessage, association: Any, store_request: StoreRequest) -> None:
+        super().__init__(store_request.spool, limit=store_request.limit)
         self._message: DIMSEMessage | None = message
         self._association = association
 
