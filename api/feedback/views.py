@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from api.backends import Backends
-from api.feedback.proportions import Confusion
+from api.feedback.confusion import Confusion
 from api.feedback.schemas import DecisionCountView, FeedbackFigures, FeedbackView, IntervalView
 from api.models.schemas import ModelVersionRef
 from core.sealing import SiteKey

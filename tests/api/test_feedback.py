@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import binomtest
 from sqlalchemy import text
 
-from api.feedback.proportions import Confusion, wilson
+from api.feedback.confusion import Confusion, wilson
 from core.vocabulary import AuditAction, Decision, Role, Scope, Verdict
 from db.repositories import audit, jobs, sites
 from db.repositories.jobs import FindingRecord

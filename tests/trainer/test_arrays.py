@@ -19,7 +19,7 @@ from tests.data import encoded, generated_radiograph, pydicom_file
 from trainer.datasets import Record
 from trainer.input_pipeline import arrays
 from trainer.input_pipeline.arrays import load_image, load_images
-from trainer.input_pipeline.content import REMEMBERED, content_hashes
+from trainer.input_pipeline.content_hashes import REMEMBERED, content_hashes
 
 SMALL = Preprocessing(size=32)
 READABLE = ["one.png", "two.jpg", "three"]
@@ -111,7 +111,7 @@ def test_unchanged_files_are_not_read_again(folder, tmp_path, monkeypatch):
     assert all(len(digest) == 64 for digest in fresh[:3])
     # Files so young may change within a tick of the clock: nothing is remembered of them.
     assert not (tmp_path / "cache" / REMEMBERED).exists()
-    monkeypatch.setattr("trainer.input_pipeline.content.SETTLED_NANOSECONDS", 0)
+    monkeypatch.setattr("trainer.input_pipeline.content_hashes.SETTLED_NANOSECONDS", 0)
     assert content_hashes(files, cache=tmp_path / "cache") == fresh
 
     def unreadable(*arguments):

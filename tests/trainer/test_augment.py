@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from networks.picture import exposed
+from networks.image_statistics import exposed
 from tests.data import generated_radiograph
 from trainer.input_pipeline.augment import augment
 from trainer.recipes.phases import Augmentation

@@ -33,7 +33,7 @@ from pathlib import Path
 import keras, numpy as np
 from trainer.training.progress import Lines
 from trainer.recipes.recipe import Recipe
-from trainer.shipping.running import run_recipe
+from trainer.shipping.run import run_recipe
 from trainer.training.train import predict, train
 
 recipe, data, folder = Recipe.model_validate_json(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), Path(sys.argv[3])
@@ -72,7 +72,7 @@ def test_the_same_bundle(backend, tmp_path):
 
     from core.vocabulary import EngineName
     from networks.engines import make_engine
-    from trainer.shipping.running import run_recipe
+    from trainer.shipping.run import run_recipe
     from trainer.training.progress import Lines
     from trainer.training.train import predict, train
 

@@ -110,8 +110,8 @@ def test_time_and_other_recipes(recipe, data_set, tmp_path):
 
 def test_shipped_and_published(recipe, data_set, tmp_path, database, store):
     from networks.sanity import SanityModel
+    from trainer.shipping.packaging import ship
     from trainer.shipping.publishing import listing, publish
-    from trainer.shipping.shipping import ship
 
     classifier, state, validation = _train(recipe, data=data_set, folder=tmp_path / "run")
     bundle = ship(recipe, classifier, state, validation, data=data_set, folder=tmp_path / "bundle")

@@ -128,7 +128,7 @@ def train_recipe(name: str, folder: Path, *changes: str) -> Path:
     """
     from trainer.commands.train import RECIPES
     from trainer.recipes.recipe import load_recipe
-    from trainer.shipping.running import run_recipe
+    from trainer.shipping.run import run_recipe
     from trainer.training.progress import Lines
 
     file = RECIPES / f"{name}.yaml"

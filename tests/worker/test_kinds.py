@@ -22,8 +22,8 @@ from core.vocabulary import EngineName, SanityFlag
 from db.session import Database
 from networks.bundle import SANITY, Bundle, write_manifest
 from networks.engines import make_engine
+from networks.image_statistics import STATISTICS
 from networks.manifest import MANIFEST_NAME
-from networks.picture import STATISTICS
 from networks.sanity import SanityModel
 from networks.stability import agreement, shifted
 from storage.s3 import S3Store

@@ -34,7 +34,8 @@ def publish(
     """Verify a Bundle, store it, and register it. One whose split leaks is refused."""
     with _database() as database:
         from networks.bundle import Bundle
-        from trainer.shipping import clearance, publishing
+        from trainer.shipping import publication_checks as clearance
+        from trainer.shipping import publishing
         from trainer.shipping.registry import actor
 
         row = publishing.publish(

@@ -69,7 +69,7 @@ def train(  # noqa: PLR0913, PLR0917 - the options of a command
         loaded = loaded.with_source(layout=layout, split=None if split is None else _split(split))
     import keras
 
-    from trainer.shipping.running import run_recipe
+    from trainer.shipping.run import run_recipe
     from trainer.training.progress import on_terminal
 
     settings = load_settings()

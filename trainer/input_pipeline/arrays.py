@@ -23,7 +23,7 @@ from core.errors import DataInvalid, LucencyError
 from imaging.decode import decode
 from networks.preprocessing import Preprocessing, Window
 from trainer.datasets import Record
-from trainer.input_pipeline.content import content_hashes, locked
+from trainer.input_pipeline.content_hashes import content_hashes, locked
 
 Progress = Callable[[int, int], None]
 # Of the files' form; and of the decoders, whose pixels may change with a release.

@@ -12,7 +12,7 @@ from db.session import Database
 from networks.bundle import Bundle
 from networks.manifest import MANIFEST_NAME
 from storage.store import ObjectStore, bundle_prefix
-from trainer.shipping.clearance import cleared
+from trainer.shipping.publication_checks import cleared
 
 CONTENT_TYPES = {".json": "application/json", ".md": "text/markdown; charset=utf-8"}
 

@@ -12,7 +12,7 @@ from networks.bundle import Bundle
 from networks.export import write_hierarchical_bundle
 from trainer.datasets import UNKNOWN
 from trainer.recipes.recipe import Hierarchy, Recipe
-from trainer.shipping.shipping import calibrate, manifest_fields, measured, provenance, threshold
+from trainer.shipping.packaging import calibrate, manifest_fields, measured, provenance, threshold
 from trainer.training.calibration import calibrated, logits_of
 from trainer.training.hierarchy import ROUTER, Trained, restricted
 from trainer.training.train import predict

@@ -41,7 +41,7 @@ def run_recipe(
     if recipe.hierarchy is None:
         classifier, state, validation = train(recipe, **how)
         if _can_export(display):
-            from trainer.shipping.shipping import ship  # noqa: PLC0415 - loads TensorFlow
+            from trainer.shipping.packaging import ship  # noqa: PLC0415 - loads TensorFlow
 
             return ship(recipe, classifier, state, validation, data=data, folder=folder / BUNDLE)
         return None

@@ -11,7 +11,7 @@ from networks.bundle import MODEL_CARD, Bundle, write_manifest
 from networks.manifest import MANIFEST_NAME
 from storage.store import bundle_prefix
 from tests.trainer.test_registry import hollow_bundle
-from trainer.shipping import clearance
+from trainer.shipping import publication_checks as clearance
 from trainer.shipping.publishing import listing, publish
 
 LEAKS = {"identical": 869, "twins": 193, "patient": 0, "study": 0, "group": 0}

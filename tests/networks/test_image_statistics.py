@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from networks.picture import STATISTICS, blurredness, covered, exposed, picture_statistics
+from networks.image_statistics import STATISTICS, blurredness, covered, exposed, picture_statistics
 from networks.preprocessing import Preprocessing
 from tests.data import generated_radiograph
 
