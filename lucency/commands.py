@@ -76,13 +76,13 @@ def up(
 ) -> None:
     """Start the local stack: servers, migrations, API, workers."""
     from lucency.demo import until_interrupted
-    from lucency.stack import control as stack
+    from lucency.stack import control
 
     settings = load_settings()
     if gateway:
         settings = settings.model_copy(update={"gateway": True})
-    process = stack.start(settings, say=_progress, attached=foreground)
-    found = stack.status(settings)
+    process = control.start(settings, say=_progress, attached=foreground)
+    found = control.status(settings)
     if as_json:
         _print_json(found)
     else:
@@ -90,24 +90,24 @@ def up(
         typer.echo(f"Settings and API key: {settings.home / 'lucency.env'}", err=True)
     if foreground and process is not None:
         until_interrupted(process)
-        stack.stop_attached(process)
+        control.stop_attached(process)
 
 
 @app.command()
 def down() -> None:
     """Stop the local stack; its data stays."""
-    from lucency.stack import control as stack
+    from lucency.stack import control
 
-    typer.echo("Stopped." if stack.stop(load_settings()) else "Nothing was running.", err=True)
+    typer.echo("Stopped." if control.stop(load_settings()) else "Nothing was running.", err=True)
 
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Show the stack's processes; status 1 when it is not up and healthy."""
-    from lucency.stack import control as stack
+    from lucency.stack import control
     from lucency.tables import process_table, show
 
-    found = stack.status(load_settings())
+    found = control.status(load_settings())
     if as_json:
         _print_json(found)
     else:

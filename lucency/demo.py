@@ -17,7 +17,7 @@ from core.settings import Settings, inherited_environment, load_settings
 from core.vocabulary import DISCLAIMER
 from lucency.client import Client
 from lucency.examples import example_dicom
-from lucency.stack import control as stack
+from lucency.stack import control
 from lucency.stack.environment import environment_of
 from lucency.stack.servers import write_private
 from lucency.submit import write_result
@@ -33,7 +33,7 @@ def run_demo(settings: Settings, *, once: bool, say: Callable[[str], None]) -> N
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     process: subprocess.Popen[bytes] | None = None
     try:
-        process = stack.start(settings, say=say, attached=True)
+        process = control.start(settings, say=say, attached=True)
         load_settings.cache_clear()
         now = load_settings()
         with Client(now.api_url, now.api_key.get_secret_value() if now.api_key else None) as client:
@@ -52,7 +52,7 @@ def run_demo(settings: Settings, *, once: bool, say: Callable[[str], None]) -> N
     finally:
         if process is not None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            stack.stop_attached(process)
+            control.stop_attached(process)
 
 
 def _run_one(client: Client, name: str, data: Path | bytes, *, folder: Path) -> str:

@@ -10,8 +10,7 @@ from core.logs import logger
 from core.queue import EXPIRE_TASK, INFER_TASK, RECONCILE_TASK, SETTLE_TASK, SWEEP_TASK, hint_inference
 from db.repositories import jobs, workers
 from worker.app import celery, process, settings
-from worker.maintenance import erasure, studies
-from worker.maintenance import upkeep as maintenance
+from worker.maintenance import erasure, reconciler, studies, sweeper
 
 if TYPE_CHECKING:
     from worker.inference.runtime import InferenceRuntime
@@ -52,7 +51,7 @@ def sweep() -> None:
     if process.database is None:
         return
     try:
-        hints = maintenance.sweep(process.database, settings)
+        hints = sweeper.sweep(process.database, settings)
     except LucencyError as error:
         log.warning("sweep_failed", error_code=error.code)
         return
@@ -67,7 +66,7 @@ def reconcile() -> None:
     if process.database is None or process.store is None:
         return
     try:
-        maintenance.reconcile(process.database, process.store, settings)
+        reconciler.reconcile(process.database, process.store, settings)
     except LucencyError as error:
         log.warning("reconcile_failed", error_code=error.code)
 

@@ -205,10 +205,10 @@ async def thumbnail(request: Request, retrieval: RetrievalOf) -> Response:
 async def all_rendered(request: Request, retrieval: RetrievalOf) -> Response:
     """Every image for the eye, in parts."""
     form = picture_format(retrieval.accepted)
-    request = read_picture_request(form, request.query_params, thumbnail=False)
+    wanted = read_picture_request(form, request.query_params, thumbnail=False)
 
     async def content(instance: Instance) -> AsyncIterator[bytes]:
-        yield await retrieval.bodies.picture(instance, request)
+        yield await retrieval.bodies.picture(instance, wanted)
 
     async def parts() -> AsyncIterator[BodyPart]:
         for instance in retrieval.instances:
@@ -220,8 +220,8 @@ async def all_rendered(request: Request, retrieval: RetrievalOf) -> Response:
 
 async def _picture(request: Request, retrieval: Retrieval, instance: Instance, *, thumbnail: bool) -> Response:
     form = picture_format(retrieval.accepted)
-    request = read_picture_request(form, request.query_params, thumbnail=thumbnail)
-    content = await retrieval.bodies.picture(instance, request)
+    wanted = read_picture_request(form, request.query_params, thumbnail=thumbnail)
+    content = await retrieval.bodies.picture(instance, wanted)
     return Response(content, media_type=form.media_type, headers=dict(PRIVATE))
 
 

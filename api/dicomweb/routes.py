@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.dicomweb import retrieve_routes as dicomweb_retrieve
-from api.dicomweb import search_routes as dicomweb_search
-from api.dicomweb import store_routes as dicomweb_store
+from api.dicomweb import retrieve_routes, search_routes, store_routes
 
 router = APIRouter()
-for _part in (dicomweb_store, dicomweb_search, dicomweb_retrieve):
+for _part in (store_routes, search_routes, retrieve_routes):
     router.include_router(_part.router)

@@ -18,7 +18,7 @@ from api.change_feed import ChangeFeed
 from api.overview.schemas import EndedView, OverviewView, PhaseView, QuarterView, QueueView, WorkersAliveView
 from api.schemas import CheckView
 from core.vocabulary import JobState
-from db.repositories import statistics as statistics
+from db.repositories import statistics
 from db.repositories.statistics import Phase, Pulse, Tally, Waiting
 from db.session import Database, Session
 

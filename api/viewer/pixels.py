@@ -108,7 +108,7 @@ def _temporary(backends: Backends) -> BinaryIO:
         raise DiskFull from error
 
 
-def display(backends: Backends, image: StoredImage) -> DisplayAttributes:
+def read_display_attributes(backends: Backends, image: StoredImage) -> DisplayAttributes:
     """From the first bytes of a DICOM file; PNG and JPEG state nothing. Raises InputIntegrity, StoreUnavailable."""
     if image.media_kind is not MediaKind.DICOM:
         return PLAIN

@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from api.dependencies import Caller, CallerOf
 from api.jobs.routes import entity_tag, matches
 from api.viewer.display import display_view
-from api.viewer.pixels import StoredImage, decoded, display
+from api.viewer.pixels import StoredImage, decoded, read_display_attributes
 from api.viewer.schemas import DisplayView
 from core.errors import ImageHeld
 from core.vocabulary import AuditAction, MediaKind, Scope
@@ -103,7 +103,7 @@ def display(caller: CallerOf, response: Response, job_id: UUID) -> DisplayView:
     """How to show the Job's radiograph: its sense, the file's own windows, millimetres, and the images beside it."""
     with caller.session(Scope.READ) as (session, principal):
         stored = _stored(_image_of(session, principal, job_id))
-    shown = display(caller.backends, stored)
+    shown = read_display_attributes(caller.backends, stored)
     with caller.session(Scope.READ) as (session, principal):
         job = jobs.get(session, site_id=principal.site_id, job_id=job_id)
         others = related.others(

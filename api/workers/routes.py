@@ -10,8 +10,7 @@ from fastapi import APIRouter, Path, Response
 from api.dependencies import CallerOf
 from api.workers.schemas import WorkerJobView, WorkerList, WorkerModelView, WorkerView
 from core.vocabulary import AuditAction, Scope, WorkerWish
-from db.repositories import audit, model_versions, workers
-from db.repositories import statistics as figures
+from db.repositories import audit, model_versions, statistics, workers
 from db.repositories.sites import PLATFORM
 from db.session import Session
 from db.tables import Worker
@@ -73,7 +72,7 @@ def _views(session: Session, rows: Sequence[Worker]) -> list[WorkerView]:
         model.digest: WorkerModelView(id=model.id, name=model.name, version=model.version)
         for model in model_versions.listing(session)
     }
-    now = figures.clock(session)
+    now = statistics.clock(session)
     return [
         WorkerView(
             name=row.name,

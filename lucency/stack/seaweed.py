@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from core.errors import StackFailed
-from lucency.stack import s3_signature as signature
+from lucency.stack import s3_signature
 from lucency.stack.servers import Credentials, Server, write_private
 
 BUCKET = "lucency"
@@ -68,17 +68,17 @@ class SeaweedFS(Server):
         """Put an object and remove it; makes the bucket on the first start."""
         endpoint = self.signing_endpoint()
         try:
-            if signature.request(endpoint, "PUT", f"/{BUCKET}") not in {200, 409}:
+            if s3_signature.request(endpoint, "PUT", f"/{BUCKET}") not in {200, 409}:
                 return False
-            if signature.request(endpoint, "PUT", f"/{BUCKET}/probe", body=b"probe") != 200:
+            if s3_signature.request(endpoint, "PUT", f"/{BUCKET}/probe", body=b"probe") != 200:
                 return False
-            return signature.request(endpoint, "DELETE", f"/{BUCKET}/probe") in {200, 204}
+            return s3_signature.request(endpoint, "DELETE", f"/{BUCKET}/probe") in {200, 204}
         except (OSError, http.client.HTTPException):
             return False
 
-    def signing_endpoint(self) -> signature.Endpoint:
+    def signing_endpoint(self) -> s3_signature.Endpoint:
         keys = self.credentials
-        return signature.Endpoint("127.0.0.1", self.port, keys.s3_access_key, keys.s3_secret_key)
+        return s3_signature.Endpoint("127.0.0.1", self.port, keys.s3_access_key, keys.s3_secret_key)
 
     def tidy(self) -> None:
         self._remove_component_sockets()

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from db.repositories import statistics as statistics
+from db.repositories import statistics
 from db.session import Database
 from tests.db.test_plans import Explained
 from tests.factories import make_image, make_site

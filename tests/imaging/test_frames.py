@@ -80,8 +80,8 @@ def test_pictures(pool: DecoderPool) -> None:
     pixels = ramp(400, 300)
     data = dicom(pixels, syntax=START + ".1")
 
-    def shown(**wishes: object) -> Image.Image:
-        request = PictureRequest(**wishes)  # type: ignore[arg-type]
+    def shown(**asked: object) -> Image.Image:
+        request = PictureRequest(**asked)  # type: ignore[arg-type]
         made = Image.open(io.BytesIO(pool.picture(io.BytesIO(data), request, size=len(data))))
         made.load()
         return made

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lucency.stack import s3_signature as signature
+from lucency.stack import s3_signature
 from lucency.stack.embedded import EmbeddedServers
 from lucency.stack.processes import kill_leftovers, leftovers
 from lucency.stack.servers import Credentials, Postgres, ping
@@ -22,12 +22,12 @@ OBJECT = "/lucency/kept"
 
 def write_everywhere(servers: EmbeddedServers) -> None:
     assert servers.postgres.psql("CREATE TABLE kept AS SELECT 42 AS answer").returncode == 0
-    assert signature.request(servers.seaweedfs.signing_endpoint(), "PUT", OBJECT, body=b"kept") == 200
+    assert s3_signature.request(servers.seaweedfs.signing_endpoint(), "PUT", OBJECT, body=b"kept") == 200
 
 
 def assert_everything_there(servers: EmbeddedServers) -> None:
     assert servers.postgres.psql("SELECT answer FROM kept").stdout == b"42\n"
-    assert signature.request(servers.seaweedfs.signing_endpoint(), "GET", OBJECT) == 200
+    assert s3_signature.request(servers.seaweedfs.signing_endpoint(), "GET", OBJECT) == 200
 
 
 def test_data_survives_kill_nine_of_everything_and_ports_are_kept(tmp_path: Path) -> None:
@@ -73,8 +73,8 @@ def test_every_secret_is_in_a_private_file(servers: EmbeddedServers) -> None:
 
 def test_wrong_keys_and_passwords_are_refused(servers: EmbeddedServers) -> None:
     endpoint = servers.seaweedfs.signing_endpoint()
-    wrong = signature.Endpoint(endpoint.host, endpoint.port, endpoint.access_key, "wrong")
-    assert signature.request(wrong, "PUT", OBJECT, body=b"no") == 403
+    wrong = s3_signature.Endpoint(endpoint.host, endpoint.port, endpoint.access_key, "wrong")
+    assert s3_signature.request(wrong, "PUT", OBJECT, body=b"no") == 403
     assert not ping(servers.valkey.port, "wrong")
     assert ping(servers.valkey.port, servers.credentials.valkey_password)
 

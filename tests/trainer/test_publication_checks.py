@@ -11,7 +11,7 @@ from networks.bundle import MODEL_CARD, Bundle, write_manifest
 from networks.manifest import MANIFEST_NAME
 from storage.store import bundle_prefix
 from tests.trainer.test_registry import hollow_bundle
-from trainer.shipping import publication_checks as clearance
+from trainer.shipping import publication_checks
 from trainer.shipping.publishing import listing, publish
 
 LEAKS = {"identical": 869, "twins": 193, "patient": 0, "study": 0, "group": 0}
@@ -49,17 +49,20 @@ def test_an_allowed_leak_is_published_as_a_marked_copy(tmp_path, database, store
 
 def test_a_marked_copy_is_not_marked_twice_and_is_still_refused(tmp_path):
     bundle = audited(tmp_path / "leaking", leaks=LEAKS, reasons=[])
-    copy = clearance.cleared(bundle, allow_leak=True, workspace=tmp_path)
-    assert clearance.reasons(copy) == ["869 × identical in more than one split", "193 × twins in more than one split"]
-    assert clearance.cleared(copy, allow_leak=True, workspace=tmp_path / "nowhere") is copy
+    copy = publication_checks.cleared(bundle, allow_leak=True, workspace=tmp_path)
+    assert publication_checks.reasons(copy) == [
+        "869 × identical in more than one split",
+        "193 × twins in more than one split",
+    ]
+    assert publication_checks.cleared(copy, allow_leak=True, workspace=tmp_path / "nowhere") is copy
     with pytest.raises(SplitLeaks, match="869 × identical"):
-        clearance.cleared(copy, allow_leak=False, workspace=tmp_path)
+        publication_checks.cleared(copy, allow_leak=False, workspace=tmp_path)
 
 
 def test_clean_bundles_pass_and_those_without_an_audit_with_a_warning(tmp_path):
     clean = audited(tmp_path / "clean", leaks=dict.fromkeys(LEAKS, 0), reasons=[])
-    assert clearance.cleared(clean, allow_leak=False, workspace=tmp_path) is clean
-    assert clearance.warning(clean) is None
+    assert publication_checks.cleared(clean, allow_leak=False, workspace=tmp_path) is clean
+    assert publication_checks.warning(clean) is None
     unknown = Bundle.load(hollow_bundle(tmp_path / "unknown", version="1"))
-    assert clearance.cleared(unknown, allow_leak=False, workspace=tmp_path) is unknown
-    assert "no audit" in (clearance.warning(unknown) or "")
+    assert publication_checks.cleared(unknown, allow_leak=False, workspace=tmp_path) is unknown
+    assert "no audit" in (publication_checks.warning(unknown) or "")

@@ -18,7 +18,7 @@ from storage.s3 import S3Store
 from storage.store import StoredObject, image_key, output_prefix
 from tests.factories import make_model, make_outcome
 from tests.worker.factories import add_job
-from worker.maintenance import upkeep as maintenance
+from worker.maintenance import reconciler
 
 # "Older than" counts back from now: beyond an hour nothing here is old; "minus a minute", everything.
 NOTHING_OLD, ALL_OLD = {"orphan_age": 3600.0}, {"orphan_age": -60.0}
@@ -66,15 +66,15 @@ def test_orphans_of_age_go_and_what_rows_want_stays(
     foreign = {"in/README", "bundles/kept"}  # not ours to judge
     put(store, orphan, of_another_site, *wanted, *lost, *foreign)
 
-    young = maintenance.reconcile(database, store, settings.model_copy(update=NOTHING_OLD))
+    young = reconciler.reconcile(database, store, settings.model_copy(update=NOTHING_OLD))
     assert (young.removed_inputs, young.removed_outputs, young.missing) == (0, 0, 0)
     assert keys(store, "out/") == wanted | lost
 
-    old = maintenance.reconcile(database, store, settings.model_copy(update=ALL_OLD))
+    old = reconciler.reconcile(database, store, settings.model_copy(update=ALL_OLD))
     assert (old.removed_inputs, old.removed_outputs, old.missing) == (2, 3, 0)
     assert keys(store, "in/") == wanted_inputs | {"in/README"}
     assert keys(store, "out/") == wanted
-    again = maintenance.reconcile(database, store, settings.model_copy(update=ALL_OLD))
+    again = reconciler.reconcile(database, store, settings.model_copy(update=ALL_OLD))
     assert (again.removed_inputs, again.removed_outputs, again.missing) == (0, 0, 0)
 
 
@@ -93,12 +93,12 @@ def test_missing_objects_are_counted_over_pages(
         prefix = output_prefix(one.job_id, one.fence)
         put(store, f"{prefix}fracture.png", f"{prefix}preview.jpg", f"{output_prefix(one.job_id, 0)}loser.png")
     everything = settings.model_copy(update=ALL_OLD)
-    done = maintenance.reconcile(database, store, everything)
+    done = reconciler.reconcile(database, store, everything)
     assert (done.removed_inputs, done.removed_outputs, done.missing) == (0, 4, 0)
     inputs, outputs = sorted(keys(store, "in/")), sorted(keys(store, "out/"))
     store.delete([inputs[0], inputs[3], inputs[6], outputs[0], outputs[7]])
-    assert maintenance.reconcile(database, store, everything).missing == 5
-    assert maintenance.reconcile(database, store, settings.model_copy(update=NOTHING_OLD)).missing == 0
+    assert reconciler.reconcile(database, store, everything).missing == 5
+    assert reconciler.reconcile(database, store, settings.model_copy(update=NOTHING_OLD)).missing == 0
 
 
 class Long(MemoryStore):

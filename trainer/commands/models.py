@@ -34,14 +34,13 @@ def publish(
     """Verify a Bundle, store it, and register it. One whose split leaks is refused."""
     with _database() as database:
         from networks.bundle import Bundle
-        from trainer.shipping import publication_checks as clearance
-        from trainer.shipping import publishing
+        from trainer.shipping import publication_checks, publishing
         from trainer.shipping.registry import actor
 
         row = publishing.publish(
             bundle, database=database, store=_store(), activate=activate, allow_leak=allow_leak, actor=actor()
         )
-        if warning := clearance.warning(Bundle.load(bundle, verify=False)):
+        if warning := publication_checks.warning(Bundle.load(bundle, verify=False)):
             typer.echo(f"warning: {warning}", err=True)
     _print(row, as_json=as_json)
 

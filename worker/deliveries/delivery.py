@@ -14,8 +14,7 @@ from db.repositories import audit, deliveries
 from db.repositories.deliveries import Claim
 from db.session import Database
 from storage.store import ObjectStore
-from worker.deliveries import payloads as payloads
-from worker.deliveries import webhook
+from worker.deliveries import payloads, webhook
 from worker.deliveries.http_post import Deadline
 from worker.deliveries.payloads import Payload
 

@@ -115,7 +115,7 @@ def interpret(
     regions = {label: found[label] for label in model.bundle.manifest.region_labels}
     sanity = None
     if model.sanity is not None and features is not None:
-        sanity = model.sanity.interpret(
+        sanity = model.sanity.judge(
             features,
             prepared.tensor,
             window=prepared.window,

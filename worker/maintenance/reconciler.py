@@ -1,4 +1,4 @@
-"""Upkeep: the sweeper, and the reconciler of object store and database. Two at a time do no harm."""
+"""The reconciler of object store and database. Two at a time do no harm."""
 
 from __future__ import annotations
 
@@ -13,30 +13,17 @@ from uuid import UUID
 from core.errors import ObjectMissing
 from core.logs import logger
 from core.settings import Settings
-from db.repositories import jobs, orphans
+from db.repositories import orphans
 from db.session import Database
 from storage.store import ObjectStore, StoredObject, image_key
 
 log = logger(__name__)
 T = TypeVar("T")
 
-# One hint makes one child drain all that is due; more only wake more children.
-HINTS_AT_MOST = 16
 PAGE = 500
 
 INPUT = re.compile(r"in/(?P<site>[0-9a-f-]{36})/(?P<sha256>[0-9a-f]{64})")
 OUTPUT = re.compile(r"out/(?P<job>[0-9a-f-]{36})/(?P<fence>[0-9]{1,18})/[^/]+")
-
-
-def sweep(database: Database, settings: Settings) -> int:
-    """One sweep; returns how many hints to publish after its commit. Raises DatabaseUnavailable."""
-    with database.unit_of_work() as session:
-        if not jobs.try_lock(session, "sweep"):
-            return 0
-        report = jobs.sweep(session, max_crashes=settings.max_crashes, stale_s=settings.stale_hint)
-    if report.recovered or report.died or report.expired:
-        log.info("swept", recovered=report.recovered, died=report.died, expired=report.expired, due=report.due)
-    return min(report.due, HINTS_AT_MOST)
 
 
 @dataclass(frozen=True, slots=True)
