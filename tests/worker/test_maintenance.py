@@ -81,7 +81,7 @@ def test_orphans_of_age_go_and_what_rows_want_stays(
 def test_missing_objects_are_counted_over_pages(
     settings: Settings, database: Database, store: S3Store, site: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maintenance, "PAGE", 2)
+    monkeypatch.setattr(reconciler, "PAGE", 2)
     for seed in range(7):
         add_job(database, store, site, seed=seed)
     held = [claim(database) for _ in range(4)]
@@ -127,7 +127,7 @@ def test_memory_does_not_grow_with_the_number_of_objects(database: Database, sit
     store = Long(listed)
     tracemalloc.start()
     try:
-        missing = maintenance._count_missing(database, store, datetime.now(UTC) + timedelta(minutes=1))
+        missing = reconciler._count_missing(database, store, datetime.now(UTC) + timedelta(minutes=1))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
