@@ -24,9 +24,9 @@ from db.session import Database
 from lucency.stack.environment import environment_of
 from lucency.stack.ports import choose_ports
 from storage.s3 import S3Store
-from tests.worker.deliveries import CANARY, QUICK, Desk
+from tests.worker.deliveries.receiver import Received, Receiver, Reply, receiving
+from tests.worker.deliveries.setting import CANARY, QUICK, Desk
 from tests.worker.factories import CeleryProcess, until
-from tests.worker.receiver import Received, Receiver, Reply, receiving
 from worker.deliveries.dispatcher import Dispatcher, start_dispatcher
 from worker.deliveries.webhook import Message
 

@@ -11,7 +11,7 @@ from core.settings import Settings
 from db.session import Database
 from storage.s3 import S3Store
 from tests.trainer.tiny_sets import SETS
-from tests.worker.stack import figures, running
+from tests.worker.inference.stack import figures, running
 from trainer.shipping.publishing import publish
 
 pytestmark = [

@@ -13,7 +13,7 @@ from networks.bundle import Bundle
 from tests.trainer.conftest import RECIPE
 from trainer.recipes.recipe import load_recipe, training_part
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "trainer" / "recipes" / "lucency.yaml"
 BUNDLE_BYTES = 32_000_000
 PHASE = "name: x, trainable: all, epochs: 1, batch_size: 1, learning_rate: 1"

@@ -22,7 +22,7 @@ from storage.s3 import S3Store
 from storage.store import image_key
 from tests.data import encoded, generated_radiograph
 from tests.worker.factories import QUICK, add_job, publish
-from tests.worker.versions import ALWAYS, NEVER, another_version, publish_beside
+from tests.worker.inference.versions import ALWAYS, NEVER, another_version, publish_beside
 from worker.inference.replay import Replayed, replay
 from worker.inference.runtime import InferenceRuntime
 from worker.inference.shutdown import ShutdownFlag

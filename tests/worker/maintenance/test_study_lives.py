@@ -18,7 +18,7 @@ from db.repositories import erasure, jobs
 from db.session import Database
 from db.tables import StudyResult
 from tests.factories import make_image, make_job
-from tests.worker.exams import finish, model, only_finding, quiet
+from tests.worker.maintenance.exams import finish, model, only_finding, quiet
 from worker.maintenance.studies import settle_due
 
 

@@ -18,9 +18,9 @@ from db.session import Database
 from db.tables import JobEvent, Prediction, Worker
 from storage.s3 import S3Store
 from tests.worker.factories import QUICK, add_job, job, publish, services, states, until, worker
-from tests.worker.marked_app import HOLD, POISON, Marks, marked
+from tests.worker.inference.marked_app import HOLD, POISON, Marks, marked
 
-MARKED = "tests.worker.marked_app"
+MARKED = "tests.worker.inference.marked_app"
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_children_are_forked_where_the_default_is_to_spawn(
     quick: Settings, database: Database, store: S3Store, site: UUID, tmp_path: Path
 ) -> None:
     job_id = add_job(database, store, site)
-    with services(quick, tmp_path), worker(quick, tmp_path, app="tests.worker.spawning_app"):
+    with services(quick, tmp_path), worker(quick, tmp_path, app="tests.worker.inference.spawning_app"):
         until(lambda: job(database, job_id).state == JobState.SUCCEEDED)
 
 

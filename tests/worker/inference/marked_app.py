@@ -1,4 +1,4 @@
-"""The worker's application with an engine that obeys marked images: for `celery -A tests.worker.marked_app`.
+"""The worker's application with an engine that obeys marked images: for `celery -A tests.worker.inference.marked_app`.
 
 An image of one single grey value is a mark. POISON kills the process, as a fault in native code would, unless
 the file `cured` exists; HOLD says in a file that it is inside `run` and stays there while the file `hold` exists.

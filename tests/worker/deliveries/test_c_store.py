@@ -26,11 +26,11 @@ from lucency.stack.ports import choose_ports
 from lucency.stack.processes import kill_process, spawn
 from storage.s3 import S3Store
 from tests.peers import PATH, tool
-from tests.worker.deliveries import CANARY, QUICK, Desk
+from tests.worker.deliveries.receiver import Reply, receiving
+from tests.worker.deliveries.setting import CANARY, QUICK, Desk
+from tests.worker.deliveries.test_dispatcher import dispatcher
+from tests.worker.deliveries.test_http_post import certified
 from tests.worker.factories import until
-from tests.worker.receiver import Reply, receiving
-from tests.worker.test_dispatcher import dispatcher
-from tests.worker.test_http_post import certified
 from worker.deliveries import c_store, stow
 from worker.deliveries.http_post import Deadline
 

@@ -29,7 +29,7 @@ from networks.stability import agreement, shifted
 from storage.s3 import S3Store
 from tests.bundles import KINDS, MURA_REGIONS, NIH_FINDINGS
 from tests.worker.factories import publish
-from tests.worker.stack import PICTURE, Stack, figures, prepared, running
+from tests.worker.inference.stack import PICTURE, Stack, figures, prepared, running
 from worker.inference.models import BundleCache, Models
 
 Start = Callable[[Path], Stack]

@@ -34,10 +34,10 @@ from lucency.commands import app
 from storage.s3 import S3Store
 from tests.api.conftest import register_model, serve
 from tests.data import encoded, generated_radiograph
+from tests.worker.inference.stack import running
 from tests.worker.proxy import Forwarder
-from tests.worker.stack import running
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def png(seed: int) -> bytes:

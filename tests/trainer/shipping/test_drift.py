@@ -23,7 +23,7 @@ from trainer.input_pipeline.sources import read_records
 from trainer.recipes.recipe import Recipe
 from trainer.shipping.drift import fit_drift, histogram
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 Pixels = NDArray[np.uint8]
 
 

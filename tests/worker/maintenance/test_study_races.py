@@ -16,7 +16,7 @@ from sqlalchemy import text
 from core.settings import Settings
 from db.repositories import jobs, studies
 from db.session import Database, Session
-from tests.worker.exams import add_image, finish, judge, model, of, only_finding, quiet
+from tests.worker.maintenance.exams import add_image, finish, judge, model, of, only_finding, quiet
 from worker.maintenance.studies import settle_due
 
 

@@ -24,7 +24,7 @@ from db.tables import Job, Prediction, ShadowPrediction, Worker
 from networks.bundle import Bundle
 from storage.s3 import S3Store
 from tests.worker.factories import QUICK, CeleryProcess, add_job, publish, services, states, until, worker
-from tests.worker.versions import another_version, break_stored, publish_beside, repair_stored
+from tests.worker.inference.versions import another_version, break_stored, publish_beside, repair_stored
 from trainer.shipping import registry
 
 # The promise; a lease that a busy machine does not lose, and the beat that production has.

@@ -10,7 +10,7 @@ from core.errors import SplitLeaks
 from networks.bundle import MODEL_CARD, Bundle, write_manifest
 from networks.manifest import MANIFEST_NAME
 from storage.store import bundle_prefix
-from tests.trainer.test_registry import hollow_bundle
+from tests.trainer.shipping.test_registry import hollow_bundle
 from trainer.shipping import publication_checks
 from trainer.shipping.publishing import listing, publish
 

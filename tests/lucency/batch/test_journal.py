@@ -83,7 +83,7 @@ def test_a_killed_run_holds_no_lock_and_loses_no_plan(path: Path) -> None:
         "import os, sys; from pathlib import Path; from lucency.batch.journal import Journal\n"
         "j = Journal(Path(sys.argv[1])); j.plan([('a', 'a' * 64)], priority=0, explain=None); os.kill(os.getpid(), 9)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(path)], check=False, cwd=Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", code, str(path)], check=False, cwd=Path(__file__).parents[3])
     assert done.returncode == -9
     with Journal(path) as journal:
         assert journal.memory.batches[1].files == [("a", "a" * 64)]

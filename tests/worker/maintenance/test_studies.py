@@ -15,8 +15,8 @@ from core.settings import Settings
 from db.repositories import jobs, studies
 from db.session import Database
 from tests.factories import make_image, make_job
-from tests.worker.exams import LOWER, THRESHOLD, UPPER, add_image, judge, model, of, only_finding, quiet
 from tests.worker.factories import QUICK, services, until
+from tests.worker.maintenance.exams import LOWER, THRESHOLD, UPPER, add_image, judge, model, of, only_finding, quiet
 from worker.maintenance.studies import settle_due
 
 

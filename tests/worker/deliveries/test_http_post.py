@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from core.errors import DeliveryAddressRefused, DeliveryFailed, DeliveryRefused
-from tests.worker.receiver import Received, Receiver, Reply, receiving
+from tests.worker.deliveries.receiver import Received, Receiver, Reply, receiving
 from worker.deliveries.http_post import Answer, Deadline, post, require_success
 
 

@@ -19,7 +19,7 @@ from db.tables import ShadowPrediction
 from networks.manifest import MANIFEST_NAME
 from storage.s3 import S3Store
 from tests.worker.factories import QUICK, add_job, publish, states, until
-from tests.worker.versions import ALWAYS, NEVER, another_version, break_stored, publish_beside
+from tests.worker.inference.versions import ALWAYS, NEVER, another_version, break_stored, publish_beside
 from worker.inference.runtime import InferenceRuntime
 from worker.inference.shadow import BUFFER, in_sample
 from worker.inference.shutdown import ShutdownFlag
