@@ -21,14 +21,14 @@ from pydantic import SecretStr
 
 from core.settings import Settings, inherited_environment
 from core.vocabulary import Scope
-from lucency import ports
-from lucency.environment import environment_of
+from lucency.stack import ports
+from lucency.stack.environment import environment_of
 from tests import schedule
 from tests.servers import TEMPLATE, execute, found, held
 
 if TYPE_CHECKING:
     from db.session import Database
-    from lucency.embedded import EmbeddedServers
+    from lucency.stack.embedded import EmbeddedServers
     from storage.s3 import S3Store
 
 ROOT = Path(__file__).parent.parent

@@ -18,8 +18,8 @@ from pathlib import Path
 import psycopg2
 
 from core.settings import inherited_environment
-from lucency.embedded import EmbeddedServers
-from lucency.processes import tail
+from lucency.stack.embedded import EmbeddedServers
+from lucency.stack.processes import tail
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = "template_lucency"

@@ -21,7 +21,7 @@ import pytest
 
 from core.settings import Settings
 from db.session import Database
-from lucency.ports import choose_ports
+from lucency.stack.ports import choose_ports
 from storage.s3 import S3Store
 from storage.store import image_key
 from tests.api.conftest import PNG, Api, Trace, serve

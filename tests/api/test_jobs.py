@@ -19,7 +19,7 @@ from core.settings import Settings
 from core.vocabulary import Scope
 from db.repositories import jobs, sites, workers
 from db.session import Database
-from lucency.ports import choose_ports
+from lucency.stack.ports import choose_ports
 from reports.heatmap import encode_heatmap, encode_preview
 from storage.s3 import S3Store
 from tests.api.conftest import PNG, Api, Trace, serve

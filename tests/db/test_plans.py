@@ -16,7 +16,7 @@ from db.repositories import jobs
 from db.repositories.jobs import claims, limits, queries, sweeping
 from db.session import Database, Session, make_database
 from db.tables import Base
-from lucency.embedded import EmbeddedServers
+from lucency.stack.embedded import EmbeddedServers
 from tests.conftest import another_database
 from tests.factories import make_image, make_site
 from tests.servers import TEMPLATE

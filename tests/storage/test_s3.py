@@ -11,7 +11,7 @@ from urllib3.connection import HTTPConnection
 
 from core.errors import StoreUnavailable
 from core.settings import Settings
-from lucency.ports import choose_ports
+from lucency.stack.ports import choose_ports
 from storage.s3 import S3Store, make_store
 
 

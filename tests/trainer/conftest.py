@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import made_once
 from tests.data import encoded, generated_radiograph
-from trainer.recipe import Recipe
+from trainer.recipes.recipe import Recipe
 
 RECIPE = {
     "name": "tiny",
