@@ -193,7 +193,13 @@ class DecoderPool:
         self._ask_for(wish, file, size=size, take=taken)
         return b"".join(taken)
 
-    def _ask_for(self, wish: Wish, file: BinaryIO, *, size: int, take: list[bytes] | BinaryIO) -> dict[str, object]:
+    def require_whole(self, file: BinaryIO, *, size: int) -> None:
+        """Decode the DICOM, PNG or JPEG `file` of `size` bytes, and keep nothing. Raises as `decode` does."""
+        self._ask_for(None, file, size=size, take=[])
+
+    def _ask_for(
+        self, wish: Wish | None, file: BinaryIO, *, size: int, take: list[bytes] | BinaryIO
+    ) -> dict[str, object]:
         pieces = iter(lambda: file.read(COPY_BYTES), b"")
         with self._child() as child:
             head = child.ask_for(wish, pieces, size=size, longest_side=1, timeout_s=self._timeout_s, take=take)
