@@ -42,7 +42,7 @@ function lightScrollArea(): Plugin {
 
 export default defineConfig({
   plugins: [react(), lightScrollArea(), packed()],
-  // api/pages.py writes a fresh nonce in its place into every page.
+  // api/web_application.py writes a fresh nonce in its place into every page.
   html: { cspNonce: '__CSP_NONCE__' },
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   build: {

@@ -17,15 +17,15 @@ from core.sealing import SiteKey
 from core.vocabulary import MediaKind
 from imaging.aspect import square_size
 from imaging.decode import decode
+from imaging.decode_requests import PictureFormat, PictureRequest
 from imaging.file_meta import media_storage
 from imaging.frames import answer
 from imaging.header import Limits
 from imaging.identify import identify
+from imaging.ingest import scan, to_store
 from imaging.prescan import prescan
 from imaging.resize import fitted
-from imaging.storing import scan, to_store
 from imaging.syntaxes import JPEG_2000
-from imaging.wish import PictureFormat, PictureWish
 from networks.preprocessing import Preprocessing
 from networks.regions import regions_of_interest
 from tests.data import shared
@@ -90,9 +90,9 @@ def seen(data: bytes) -> np.ndarray:
     return fitted(picture, square_size(*picture.shape, fields["aspect"]))
 
 
-def rendered(data: bytes, wish: PictureWish | None = None) -> np.ndarray:
-    wish = wish or PictureWish(PictureFormat.PNG)
-    return np.asarray(Image.open(io.BytesIO(answer(data, wish, limits=LIMITS)[1])))
+def rendered(data: bytes, request: PictureRequest | None = None) -> np.ndarray:
+    request = request or PictureRequest(PictureFormat.PNG)
+    return np.asarray(Image.open(io.BytesIO(answer(data, request, limits=LIMITS)[1])))
 
 
 def test_the_control_is_what_it_should_be() -> None:
@@ -325,12 +325,12 @@ def test_boxes_stay_in_stored_pixels() -> None:
 
 def test_a_rendered_part_is_asked_for_in_stored_pixels() -> None:
     data = SHAPES["ratio 2 to 1"].file()
-    fitted = rendered(data, PictureWish(PictureFormat.PNG, viewport=(80, 80)))
+    fitted = rendered(data, PictureRequest(PictureFormat.PNG, viewport=(80, 80)))
     assert fitted.shape == (80, 64)
-    part = rendered(data, PictureWish(PictureFormat.PNG, source=(40, 25, 80, 50), viewport=(400, 400)))
+    part = rendered(data, PictureRequest(PictureFormat.PNG, source=(40, 25, 80, 50), viewport=(400, 400)))
     assert part.shape == (400, 320)
     square = dicom(SCENE, **TWELVE, **WINDOW)
-    same = rendered(square, PictureWish(PictureFormat.PNG, source=(40, 50, 80, 100), viewport=(400, 400)))
+    same = rendered(square, PictureRequest(PictureFormat.PNG, source=(40, 50, 80, 100), viewport=(400, 400)))
     assert np.abs(part.astype(int) - same).mean() < 255 * NEAR
 
 
