@@ -104,9 +104,9 @@ def test_the_wheel_holds_what_runs_and_nothing_else(built: Built) -> None:
         file.replace(source, place, 1) for source, place in moved.items() for file in committed(source)
     }
     dist = ROOT / "ui" / "dist"
-    pages = {f"core/shipped/pages/{file.relative_to(dist)}" for file in dist.rglob("*") if file.is_file()}
+    pages = {f"core/shipped/web/{file.relative_to(dist)}" for file in dist.rglob("*") if file.is_file()}
     metadata = {name for name in names if name.startswith(f"lucency-{VERSION}.dist-info/")}
-    assert "core/shipped/pages/index.html" in pages
+    assert "core/shipped/web/index.html" in pages
     assert names - metadata == expected | pages
 
 
