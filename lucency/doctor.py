@@ -73,7 +73,7 @@ def examine(settings: Settings) -> list[Check]:
             (name, lambda name=name: _server(home, name), f"`lucency down`, `lucency up`; see {home}/logs/{name}.log.")
             for name in ("postgres", "valkey", "seaweedfs")
         ],
-        ("Bundle", lambda: _bundle(bundle), "Restore the Bundle from version control, install Lucency again, or train one."),
+        ("Bundle", lambda: _bundle(bundle), "Restore it from version control, install Lucency again, or train one."),
         ("engine", lambda: _engine(bundle), "Run `make setup`, or install lucency[worker]."),
         ("example", lambda: example_dicom().name, "Run `make setup`, or install pydicom-data."),
         ("API and workers", lambda: _api(settings), f"`lucency up`; see {home}/logs/api.log and worker.log."),

@@ -6,8 +6,8 @@ from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
 from api.schemas import CheckView, Schema
-from core.vocabulary import DISCLAIMER
 from core.version import VERSION
+from core.vocabulary import DISCLAIMER
 
 
 class ReadinessView(Schema):

@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -58,8 +59,13 @@ class Installed:
         program, *arguments = command
         return subprocess.run(
             [str(self.folder / "bin" / program), *arguments],
-            cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=timeout,
-        )  # fmt: skip
+            cwd=cwd,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
 
 
 def uv(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -86,6 +92,8 @@ def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         done = uv(*command)
         assert done.returncode == 0, done.stderr
     yield Installed(folder)
+    # 2.4 GB, where the cache lies on another disk.
+    shutil.rmtree(folder)
 
 
 def committed(*folders: str) -> set[str]:
