@@ -21,7 +21,7 @@ PYTEST := $(BIN)/python -m pytest
 LONG := test browser chaos chaos-batch recipes audits
 
 .PHONY: help setup ui ui-check demo test test-all flaky lint types contracts check browser pictures chaos chaos-batch recipes audits \
-    bench train lock clean
+    bench train dist lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,7 +40,7 @@ ui/node_modules/.installed: ui/package.json ui/package-lock.json ui/.npmrc | $(S
 $(UI): ui/node_modules/.installed $(UI_SOURCES)
 	cd ui && $(NODE) npm run --silent client >/dev/null && $(NODE) npm run --silent build
 
-$(STAMP): requirements/dev.txt pyproject.toml
+$(STAMP): requirements/dev.txt pyproject.toml core/version.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Lucency needs Python 3.11 or newer; set PYTHON=…")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
@@ -101,9 +101,14 @@ bench: setup ## Measure, as ratios within one run; writes benchmarks/results/
 train: setup ## Train the default recipe (DATA=… WEIGHTS=…)
 	$(BIN)/lucency train trainer/recipes/lucency.yaml $(if $(DATA),--data $(DATA)) $(if $(WEIGHTS),--weights $(WEIGHTS))
 
+dist: setup ## Build the sdist, and of it the wheel, into dist/
+	rm -rf dist
+	$(BIN)/uv build --quiet --offline --no-build-isolation --python $(BIN)/python --out-dir dist
+	ls -lh dist/
+
 lock: setup ## Resolve the requirements again (after a change in pyproject.toml)
 	deploy/lock.sh $(BIN)/uv
 
 clean: ## Remove the environment and the local stack's state (its data too)
 	-test -x $(BIN)/lucency && $(BIN)/lucency down
-	rm -rf $(VENV) artefacts ui/dist ui/node_modules ui/src/client .lucency .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) artefacts dist ui/dist ui/node_modules ui/src/client .lucency .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

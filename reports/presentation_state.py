@@ -33,7 +33,7 @@ from core.result_record import Box, ReportedFinding, ResultRecord
 from core.vocabulary import ReportKind
 from imaging.aspect import aspect_of_attributes
 from reports.identifiers import instance_uid, series_uid
-from reports.marks import BANNER, MANUFACTURER, SERIES_NUMBERS, series_description
+from reports.marks import BANNER, MANUFACTURER, SERIES_NUMBERS, series_description, software_versions
 from reports.origin import as_file, enter, is_dicom, referenced, side
 
 LAYER = "AI_REGIONS"
@@ -58,7 +58,7 @@ def make(record: ResultRecord, identity: Identity | None = None) -> bytes:
         instance_number=1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=record.model_name,
-        software_versions=record.model_version,
+        software_versions=software_versions(record),
         device_serial_number=record.model_digest,
         series_description=series_description(ReportKind.GSPS),
         content_label="AI_REGIONS",
