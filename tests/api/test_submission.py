@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from api.intake import Upload
-from api.spool import Spool
-from api.submission import read_wishes, request_hash
+from api.jobs.submission import read_options, request_hash
+from api.uploads.request_body import Upload
+from api.uploads.spool import Spool
 
 
 def hash_of(folder: Path, content: bytes, **fields: str) -> str:
     with Spool(folder, limit=1000) as spool:
         spool.write(content)
         spool.finish()
-        return request_hash(Upload(spool, fields, file_name="a.png", content_type="image/png"), read_wishes(fields))
+        return request_hash(Upload(spool, fields, file_name="a.png", content_type="image/png"), read_options(fields))
 
 
 def test_a_request_is_its_bytes_and_its_fields(tmp_path: Path) -> None:

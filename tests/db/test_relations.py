@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from db.hospital_tables import Batch, BatchItem
 from db.repositories import relations
 from db.session import Database, Session
-from db.tables import Study
+from db.tables import Batch, BatchItem, Study
 from tests.factories import make_image, make_job, make_site
 
 

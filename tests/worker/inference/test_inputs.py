@@ -11,12 +11,12 @@ import pytest
 from core.errors import InputIntegrity
 from core.vocabulary import MediaKind
 from db.repositories.jobs import Claim
-from imaging.sandbox import DecoderPool
+from imaging.sandbox.pool import DecoderPool
 from networks.preprocessing import Preprocessing
 from storage.memory import MemoryStore
 from storage.store import image_key
 from tests.data import encoded, generated_radiograph
-from worker.intake import Intake
+from worker.inference.inputs import InputLoader
 
 SITE, OTHER = UUID(int=1), UUID(int=2)
 PNG = encoded(generated_radiograph(160, 120))
@@ -42,16 +42,16 @@ def store() -> MemoryStore:
 
 
 @pytest.fixture
-def intake(store: MemoryStore) -> Iterator[Intake]:
+def loader(store: MemoryStore) -> Iterator[InputLoader]:
     with DecoderPool(size=1, memory_bytes=1 << 30, timeout_s=20) as decoders:
-        made = Intake(store=store, decoders=decoders, size=1, bound_s=60)
+        made = InputLoader(store=store, decoders=decoders, size=1, bound_s=60)
         yield made
         made.close()
 
 
-def test_what_was_accepted_becomes_the_networks_input(intake: Intake, store: MemoryStore) -> None:
+def test_what_was_accepted_becomes_the_networks_input(loader: InputLoader, store: MemoryStore) -> None:
     store.put_bytes(KEY, PNG, content_type="image/png")
-    prepared = intake.read(CLAIM, Preprocessing(size=64))
+    prepared = loader.read(CLAIM, Preprocessing(size=64))
     assert (prepared.rows, prepared.columns, prepared.tensor.shape) == (160, 120, (64, 64, 1))
     assert prepared.window == pytest.approx((8 / 64, 0, 56 / 64, 1))
     assert set(prepared.timings_ms) == {"fetch", "wait", "decode", "preprocess"}
@@ -60,14 +60,14 @@ def test_what_was_accepted_becomes_the_networks_input(intake: Intake, store: Mem
 @pytest.mark.parametrize(
     "change", [lambda data: data[:-1] + bytes([data[-1] ^ 1]), lambda data: data + b"x", lambda data: data[:-1]]
 )
-def test_other_bytes_are_refused(intake: Intake, store: MemoryStore, change: object) -> None:
+def test_other_bytes_are_refused(loader: InputLoader, store: MemoryStore, change: object) -> None:
     assert callable(change)
     store.put_bytes(KEY, change(PNG), content_type="image/png")
     with pytest.raises(InputIntegrity):
-        intake.read(CLAIM, Preprocessing(size=64))
+        loader.read(CLAIM, Preprocessing(size=64))
 
 
-def test_another_sites_object_is_not_read(intake: Intake, store: MemoryStore) -> None:
+def test_another_sites_object_is_not_read(loader: InputLoader, store: MemoryStore) -> None:
     store.put_bytes(image_key(OTHER, CLAIM.sha256), PNG, content_type="image/png")
     with pytest.raises(InputIntegrity):
-        intake.read(CLAIM, Preprocessing(size=64))
+        loader.read(CLAIM, Preprocessing(size=64))

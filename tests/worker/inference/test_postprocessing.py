@@ -11,7 +11,7 @@ from core.vocabulary import Decision, SanityFlag
 from networks.bundle import Bundle
 from networks.manifest import Manifest
 from networks.sanity import SanityScore, SanityVerdict
-from worker.judgement import Judgement
+from worker.inference.postprocessing import Interpretation
 
 LIMITS = {"coverage": 0.9, "lower": 0.2, "upper": 0.8}
 FIELDS: dict[str, Any] = {
@@ -50,18 +50,18 @@ ROUTED = FIELDS | {
 }
 
 
-def judged(fields: dict[str, Any], fracture: float, *, hand: float = 0.9, flag: float | None = None) -> Judgement:
+def judged(fields: dict[str, Any], fracture: float, *, hand: float = 0.9, flag: float | None = None) -> Interpretation:
     """`flag`: the score of one sanity flag, whose limit is 1."""
     bundle = Bundle(Path(), Manifest.model_validate(fields), "digest")
     probabilities = {"fracture": fracture, "hand": hand, "leg": 1 - hand}
     route = bundle.route({"hand": hand, "leg": 1 - hand})
     scores = () if flag is None else (SanityScore(SanityFlag.BLURRED, score=flag, limit=1.0),)
     sanity = None if flag is None else SanityVerdict(accepted=flag <= 1.0, flags=scores)
-    return Judgement(bundle=bundle, probabilities=probabilities, route=route, sanity=sanity)
+    return Interpretation(bundle=bundle, probabilities=probabilities, route=route, sanity=sanity)
 
 
-def three_way(judgement: Judgement) -> str:
-    found = judgement.three_way("fracture")
+def three_way(interpretation: Interpretation) -> str:
+    found = interpretation.three_way("fracture")
     assert found is not None
     return str(found["decision"])
 
@@ -70,14 +70,14 @@ def three_way(judgement: Judgement) -> str:
     ("probability", "expected"), [(0.2499, Decision.NEGATIVE), (0.25, Decision.POSITIVE), (0.9, Decision.POSITIVE)]
 )
 def test_a_finding_is_positive_from_its_threshold_on(probability: float, expected: Decision) -> None:
-    judgement = judged(FIELDS, probability)
-    assert judgement.decision("fracture") is expected
-    assert judgement.bundle.decide("fracture", probability) is expected
+    interpretation = judged(FIELDS, probability)
+    assert interpretation.decision("fracture") is expected
+    assert interpretation.bundle.decide("fracture", probability) is expected
 
 
 def test_a_region_is_the_one_that_reaches_a_half() -> None:
-    judgement = judged(FIELDS, 0.9, hand=0.5)
-    assert (judgement.decision("hand"), judgement.region) == (Decision.POSITIVE, "hand")
+    interpretation = judged(FIELDS, 0.9, hand=0.5)
+    assert (interpretation.decision("hand"), interpretation.region) == (Decision.POSITIVE, "hand")
     assert (judged(FIELDS, 0.9, hand=0.4).decision("hand"), judged(FIELDS, 0.9, hand=0.4).region) == ("negative", "leg")
 
 

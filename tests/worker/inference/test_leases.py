@@ -6,7 +6,7 @@ from uuid import UUID
 
 from core.vocabulary import MediaKind
 from db.repositories.jobs import Claim
-from worker.holdings import Holdings
+from worker.inference.leases import HeldLeases
 
 
 def claim(number: int, *, fence: int = 1) -> Claim:
@@ -28,7 +28,7 @@ def claim(number: int, *, fence: int = 1) -> Claim:
 
 def test_what_is_held_too_long_is_not_extended() -> None:
     now = 0.0
-    held = Holdings(bound_s=30, clock=lambda: now)
+    held = HeldLeases(bound_s=30, clock=lambda: now)
     first, second = claim(1), claim(2)
     held.add([first])
     now = 20.0
@@ -42,7 +42,7 @@ def test_what_is_held_too_long_is_not_extended() -> None:
 
 
 def test_what_the_database_did_not_keep_is_forgotten() -> None:
-    held = Holdings(bound_s=30)
+    held = HeldLeases(bound_s=30)
     first, again, second = claim(1), claim(1, fence=2), claim(2)
     held.add([first, again, second])
     assert not held.holds(claim(2, fence=2))

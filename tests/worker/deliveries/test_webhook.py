@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from worker.webhook import Message
+from worker.deliveries.webhook import Message
 
 MESSAGE = Message(UUID(int=1), UUID(int=2), "succeeded", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
 

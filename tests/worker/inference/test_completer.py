@@ -14,8 +14,8 @@ from db.repositories import jobs
 from db.repositories.jobs import Claim
 from db.session import Database, Session
 from tests.factories import make_job, make_model, make_outcome
-from worker.holdings import Holdings
-from worker.recorder import Recorder
+from worker.inference.completer import JobCompleter
+from worker.inference.leases import HeldLeases
 
 
 class Mute(Database):
@@ -38,8 +38,8 @@ def mute(database: Database) -> Mute:
 
 
 @pytest.fixture
-def recorder(settings: Settings, mute: Mute) -> Recorder:
-    return Recorder(database=mute, holdings=Holdings(bound_s=60), settings=settings)
+def completer(settings: Settings, mute: Mute) -> JobCompleter:
+    return JobCompleter(database=mute, leases=HeldLeases(bound_s=60), settings=settings)
 
 
 def claimed(database: Database, site: UUID) -> tuple[Claim, UUID]:
@@ -50,16 +50,18 @@ def claimed(database: Database, site: UUID) -> tuple[Claim, UUID]:
         return claim, model
 
 
-def test_an_answer_is_certain(recorder: Recorder, database: Database, site: UUID) -> None:
+def test_an_answer_is_certain(completer: JobCompleter, database: Database, site: UUID) -> None:
     claim, model = claimed(database, site)
-    assert recorder.succeed([claim], [make_outcome(claim, model)]) == ({claim.job_id}, True)
-    assert recorder.succeed([claim], [make_outcome(claim, model)]) == (set(), True)
+    assert completer.succeed([claim], [make_outcome(claim, model)]) == ({claim.job_id}, True)
+    assert completer.succeed([claim], [make_outcome(claim, model)]) == (set(), True)
 
 
-def test_after_a_lost_answer_nothing_is_certain(recorder: Recorder, mute: Mute, database: Database, site: UUID) -> None:
+def test_after_a_lost_answer_nothing_is_certain(
+    completer: JobCompleter, mute: Mute, database: Database, site: UUID
+) -> None:
     """The second try finds the job finished by the first: it must not look like a job that another worker has."""
     claim, model = claimed(database, site)
     mute.answered = False
-    assert recorder.succeed([claim], [make_outcome(claim, model)]) == (set(), False)
+    assert completer.succeed([claim], [make_outcome(claim, model)]) == (set(), False)
     with database.unit_of_work() as session:
         assert jobs.get(session, site_id=site, job_id=claim.job_id).state == "succeeded"
