@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
 from tests.mutants.entries import LIST, Mutant, Stale, faults, load
-from tests.mutants.running import Ran, Verdict, judge, run
+from tests.mutants.running import Bench, Ran, Verdict, judge, run
 from tests.mutants.tree import Tree
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,29 +53,43 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _try(mutants: list[Mutant], root: Path, *, jobs: int) -> int:
     with ExitStack() as kept:
         folder = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="lucency-mutants-")))
+        servers = kept.enter_context(_servers(root, folder / "servers"))
         trees = [Tree(root, folder / f"{number}") for number in range(jobs)]
         packages = {Path(one.file).parts[0] for one in mutants} | {"tests"}
         for tree in trees:
             tree.require_own(packages)
+        benches = [Bench(tree, number, jobs, servers) for number, tree in enumerate(trees)]
         pool = kept.enter_context(ThreadPoolExecutor(jobs))
-        if not _sound(mutants, trees, pool):
+        if not _sound(mutants, benches, pool):
             return 1
-        free: SimpleQueue[Tree] = SimpleQueue()
-        for tree in trees:
-            free.put(tree)
+        free: SimpleQueue[Bench] = SimpleQueue()
+        for bench in benches:
+            free.put(bench)
         results = list(pool.map(lambda one: _tried(one, free), mutants))
     return _told(results)
 
 
-def _sound(mutants: Iterable[Mutant], trees: list[Tree], pool: ThreadPoolExecutor) -> bool:
+@contextmanager
+def _servers(root: Path, home: Path) -> Iterator[Path | None]:
+    """Servers for all runs, in `home`: they start meanwhile, and tests that need them wait. None in a tree without."""
+    if not (root / "tests" / "servers.py").exists():
+        yield None
+        return
+    from tests.servers import held
+
+    with held(home):
+        yield home
+
+
+def _sound(mutants: Iterable[Mutant], benches: list[Bench], pool: ThreadPoolExecutor) -> bool:
     """Whether the tests pass in the copies as they are: else they would show nothing."""
     tests = list(dict.fromkeys(test for one in mutants for test in one.tests))
     files = sorted({test.partition("::")[0] for test in tests})
     shares = [
-        [test for test in tests if files.index(test.partition("::")[0]) % len(trees) == n] for n in range(len(trees))
+        [test for test in tests if test.partition("::")[0] in files[n :: len(benches)]] for n in range(len(benches))
     ]
     say(f"{len(tests)} tests without any mutant …")
-    ran = list(pool.map(lambda pair: run(*pair, whole=True), ((t, s) for t, s in zip(trees, shares, strict=True) if s)))
+    ran = list(pool.map(lambda bench, share: run(bench, share, whole=True), benches, filter(None, shares)))
     for one in ran:
         if not one.sound:
             wrong = ", ".join(one.failed + one.broken + one.skipped) or "none ran"
@@ -84,12 +98,12 @@ def _sound(mutants: Iterable[Mutant], trees: list[Tree], pool: ThreadPoolExecuto
     return all(one.sound for one in ran)
 
 
-def _tried(mutant: Mutant, free: SimpleQueue[Tree]) -> Result:
-    tree = free.get()
+def _tried(mutant: Mutant, free: SimpleQueue[Bench]) -> Result:
+    bench = free.get()
     try:
-        verdict, ran = judge(tree, mutant)
+        verdict, ran = judge(bench, mutant)
     finally:
-        free.put(tree)
+        free.put(bench)
     say(f"{verdict:9} {ran.seconds:5.1f} s  {mutant.subject:16} {mutant.name}")
     return mutant, verdict, ran
 
