@@ -133,6 +133,23 @@ def test_what_is_inflated_counts_not_what_is_announced() -> None:
     assert prescan(io.BytesIO(data), MediaKind.DICOM, limits=Limits(inflated_bytes=8_000_000)).rows == 64
 
 
+def test_the_work_of_a_walk_is_bounded() -> None:
+    """Elements of a header, chunks of a PNG, scans of a JPEG: more than the limit are not looked at."""
+    element = b"\x09\x10\x10\x10OB\0\0" + bytes(4)
+    many = GOOD[:PIXELS] + element * 200 + GOOD[PIXELS:]
+    chunks = PNG[:33] + (struct.pack(">I4s", 0, b"tEXt") + bytes(4)) * 200 + PNG[33:]
+    scans = encoded(PICTURE, "JPEG", progressive=True)
+    assert scans.count(b"\xff\xda") > 2
+    for data, limits, error in (
+        (many, Limits(elements=200), errors.DicomInvalid),
+        (chunks, Limits(chunks=200), errors.ImageInvalid),
+        (scans, Limits(scans=2), errors.ImageInvalid),
+    ):
+        with pytest.raises(error, match="too many"):
+            prescan(io.BytesIO(data), identify(data[:132]), limits=limits)
+        prescan(io.BytesIO(data), identify(data[:132]), limits=Limits())
+
+
 # VmHWM is this program's own peak; ru_maxrss would still hold that of the process it was forked from.
 MEASURED = """
 import pathlib, sys
