@@ -3,16 +3,12 @@ import { useDisclosure } from '@mantine/hooks';
 import { IconAdjustments } from '@tabler/icons-react';
 import { lazy, Suspense, useId } from 'react';
 import { useTranslation } from 'react-i18next';
+import type { OptionsProps } from '@/pages/submit/Wanted';
 import type { Wishes } from '@/upload/model';
 
 export const AS_USUAL: Wishes = { priority: 0, explain: null, stability: false };
 // Its fields are large, and hardly anybody opens it.
 const Wanted = lazy(() => import('@/pages/submit/Wanted').then(({ Wanted }) => ({ default: Wanted })));
-
-export interface OptionsProps {
-  wishes: Wishes;
-  onChange: (wishes: Wishes) => void;
-}
 
 /** What hardly anybody needs: how soon, what to explain, whether to look twice. */
 export function Options({ wishes, onChange }: OptionsProps) {

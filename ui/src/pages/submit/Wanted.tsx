@@ -4,9 +4,14 @@ import { useId } from 'react';
 import { useTranslation } from 'react-i18next';
 import { modelsListingOptions } from '@/client/@tanstack/react-query.gen';
 import { nameOf } from '@/i18n/labels';
-import type { OptionsProps } from '@/pages/submit/Options';
+import type { Wishes } from '@/upload/model';
 
 const PRIORITIES = { later: -5, normal: 0, urgent: 5 } as const;
+
+export interface OptionsProps {
+  wishes: Wishes;
+  onChange: (wishes: Wishes) => void;
+}
 
 /** The fields of the options. */
 export function Wanted({ wishes, onChange }: OptionsProps) {
