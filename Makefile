@@ -12,7 +12,7 @@ UI_SOURCES := $(shell find ui/src ui/public -type f -not -path 'ui/src/client/*'
 .DEFAULT_GOAL := help
 WANTED := $(STAMP) $(UI)
 
-.PHONY: help setup ui ui-check demo test lint types contracts check browser pictures chaos chaos-batch recipes bench train lock clean
+.PHONY: help setup ui ui-check docs demo test lint types contracts check browser pictures chaos chaos-batch recipes bench train lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,7 +55,10 @@ types: setup
 contracts: setup ## Check who may import whom
 	$(BIN)/lint-imports
 
-check: lint types contracts ui-check ## Lint, types and import contracts
+docs: $(STAMP) ui/node_modules/.installed ## The documents as a site, in artefacts/docs/; a dead link or anchor fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+check: lint types contracts ui-check docs ## Lint, types, import contracts, and the documents' links
 
 browser: setup ## The web application in Chromium: the long form; pictures of every page in artefacts/browser/
 	$(BIN)/python -m pytest tests/browser
