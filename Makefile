@@ -74,7 +74,7 @@ chaos-batch: setup ## 5,000 files by `lucency batch`, its client killed twice an
 	$(BIN)/python -m tests.chaos.batch_run --files $(or $(FILES),5000) --out benchmarks/results/$$(date -u +%F)-batch.json
 
 recipes: setup ## Train a step of every recipe with its whole network: the long form of what `make test` does
-	$(BIN)/python -m pytest -m slow tests/trainer/test_recipes.py
+	$(BIN)/python -m pytest -m slow tests/trainer/recipes/test_recipes.py
 
 bench: setup ## Measure, as ratios within one run; writes benchmarks/results/
 	$(BIN)/python -m benchmarks $(if $(SHORT),--short)

@@ -17,44 +17,44 @@ from fastapi.utils import generate_unique_id
 from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
 
+from api.audit import routes as audit
 from api.backends import Backends, make_backends
+from api.batches import file_routes as batch_files
+from api.batches import result_routes as batch_results
+from api.batches import routes as batches
+from api.deliveries import routes as deliveries
+from api.deliveries import rule_routes as delivery_rules
+from api.dicomweb import routes as dicomweb
+from api.events import routes as events
+from api.events.sse import ending_streams
+from api.feedback import routes as feedback
+from api.health import routes as health
+from api.health.schemas import IndexView
+from api.jobs import list_routes as job_lists
+from api.jobs import routes as jobs
+from api.keys import routes as keys
 from api.metrics import install_metrics
 from api.middleware import surround
-from api.pages import Pages, wants_page
+from api.models import move_routes as model_moves
+from api.models import routes as models
+from api.overview import routes as overview
+from api.overview.overviews import Overviews
 from api.problems import install_problems
-from api.routes import (
-    audit,
-    batch_files,
-    batch_results,
-    batches,
-    deliveries,
-    delivery_rules,
-    dicomweb,
-    events,
-    feedback,
-    health,
-    job_lists,
-    jobs,
-    keys,
-    model_moves,
-    models,
-    overview,
-    predict,
-    radiographs,
-    reports,
-    results,
-    samples,
-    session,
-    session_oidc,
-    site,
-    sites,
-    studies,
-    users,
-    workers,
-)
-from api.schemas import IndexView
-from api.streams import ending_streams
-from api.views import as_json
+from api.reports import routes as reports
+from api.results import predict_routes as predict
+from api.results import routes as results
+from api.samples import routes as samples
+from api.schemas import as_json
+from api.sessions import oidc_routes as session_oidc
+from api.sessions import routes as session
+from api.sessions.oidc import Provider
+from api.sites import own_routes as site
+from api.sites import routes as sites
+from api.studies import routes as studies
+from api.users import routes as users
+from api.viewer import routes as radiographs
+from api.web_application import WebApplication, wants_page
+from api.workers import routes as workers
 from core.logs import configure_logging
 from core.settings import Settings, load_settings
 from core.vocabulary import DISCLAIMER
@@ -77,9 +77,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan,
         redoc_url=None,
         generate_unique_id_function=operation_id,
-        # Bodies are bounded where they stream (api.intake); no other route takes one.
+        # Bodies are bounded where they stream (api.uploads.request_body); no other route takes one.
     )
-    app.state.backends = make_backends(settings)
+    backends = app.state.backends = make_backends(settings)
+    app.state.overviews = Overviews(backends.database, backends.changes)
+    app.state.oidc = Provider(settings) if settings.oidc_issuer is not None else None
     work = (
         job_lists,
         jobs,
@@ -100,7 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (*work, *place, *running):
         app.include_router(module.router)
     app.add_api_route("/", _index, methods=["GET"], response_model=IndexView, tags=["health"])
-    app.state.pages = Pages.of(app.state.backends.settings, missing=app.router.default)
+    app.state.pages = WebApplication.of(app.state.backends.settings, missing=app.router.default)
     app.router.default = app.state.pages
     install_metrics(app)
     install_problems(app)
@@ -120,7 +122,7 @@ def operation_id(route: APIRoute) -> str:
 async def _index(request: Request) -> Response:
     """Where things are; the web application for a browser."""
     if wants_page(request):
-        pages: Pages = request.app.state.pages
+        pages: WebApplication = request.app.state.pages
         return pages.page()
     return JSONResponse(as_json(IndexView(version=version("lucency"))))
 

@@ -12,11 +12,9 @@ import anyio.to_thread
 from celery import Celery
 from fastapi import Request
 
-from api.changes import Changes
+from api.change_feed import ChangeFeed
 from api.checks import Checks
-from api.oidc import Provider
-from api.overview import Overviews
-from api.waiting import FinishedJobs
+from api.long_polling import FinishedJobs
 from core.errors import BrokerUnavailable, IdentityKeyMissing
 from core.logs import logger
 from core.queue import hint_inference, make_celery
@@ -25,7 +23,7 @@ from core.settings import Settings
 from db.notifications import CHANGED, FINISHED, Listener
 from db.session import Database, make_database
 from imaging.header import Limits
-from imaging.sandbox import DecoderPool
+from imaging.sandbox.pool import DecoderPool
 from storage.s3 import make_store
 from storage.store import DirectStore
 
@@ -90,13 +88,11 @@ class Backends:
     store: DirectStore
     broker: Broker
     finished: FinishedJobs
-    changes: Changes
-    overviews: Overviews
+    changes: ChangeFeed
     checks: Checks
     limiters: Limiters
     decoders: DecoderPool
     identity: InstallationKey | None = None
-    oidc: Provider | None = None
 
     @property
     def installation(self) -> InstallationKey:
@@ -119,7 +115,7 @@ class Backends:
 def make_backends(settings: Settings) -> Backends:
     """Connects to nothing yet, but for what the clients' constructors do. Raises SealBroken for a key that is none."""
     database = make_database(settings, application_name="lucency-api")
-    changes = Changes(database)
+    changes = ChangeFeed(database)
     store, broker = make_store(settings), Broker(make_celery(settings))
     return Backends(
         settings=settings,
@@ -128,12 +124,10 @@ def make_backends(settings: Settings) -> Backends:
         broker=broker,
         finished=FinishedJobs(),
         changes=changes,
-        overviews=Overviews(database, changes),
         checks=Checks({"store": store.check, "broker": broker.check}),
         limiters=Limiters(),
         decoders=_make_decoders(settings),
         identity=InstallationKey.of(settings) if settings.identity_key is not None else None,
-        oidc=Provider(settings) if settings.oidc_issuer is not None else None,
     )
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, text
 from core.settings import Settings
 from db.repositories import jobs
 from db.session import Database, Session, make_database
-from lucency.embedded import EmbeddedServers
+from lucency.stack.embedded import EmbeddedServers
 from tests.factories import make_image, make_model, make_outcome, make_site
 
 BATCH = 8

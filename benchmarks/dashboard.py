@@ -35,7 +35,7 @@ FINISHED = text("SELECT count(*) FROM job WHERE finished_at IS NOT NULL AND site
 REFRESH_S = 15.0
 
 
-class Tab:
+class Subscriber:
     """A page on the overview: `look` after each event that touches it, and each REFRESH_S seconds."""
 
     def __init__(self, url: str, key: str) -> None:
@@ -185,8 +185,8 @@ def _key(settings: Settings) -> str:
     return settings.api_key.get_secret_value()
 
 
-def _tab(settings: Settings) -> Tab:
-    return Tab(settings.api_url, _key(settings))
+def _tab(settings: Settings) -> Subscriber:
+    return Subscriber(settings.api_url, _key(settings))
 
 
 def _queued(database: Database, site: UUID) -> int:

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.settings import inherited_environment
-from lucency.ports import choose_ports
+from lucency.stack.ports import choose_ports
 
 CONTEXTS = Path(__file__).parent.parent / "deploy" / "storescu.cfg"
 ROUNDS = 3

@@ -25,11 +25,11 @@ from core.vocabulary import Scope
 from db.repositories import images, jobs
 from db.repositories.sites import create_site, issue_key
 from db.session import Database, make_database
-from lucency.embedded import EmbeddedServers
-from lucency.environment import environment_of
+from lucency.stack.embedded import EmbeddedServers
+from lucency.stack.environment import environment_of
 from storage.s3 import make_store
 from storage.store import ObjectStore, image_key
-from trainer.publishing import publish
+from trainer.shipping.publishing import publish
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from lucency.processes import kill_process, launched, open_log, tail
+from lucency.stack.processes import kill_process, launched, open_log, tail
 
 ROOT = Path(__file__).parent.parent
 

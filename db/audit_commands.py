@@ -17,9 +17,9 @@ from core.settings import load_settings
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from db.hospital_tables import AuditRecord
     from db.repositories.audit import Anchor, Verification
     from db.session import Session
+    from db.tables import AuditRecord
 
 app = typer.Typer(help="The audit log: verify, show, export, heads.", no_args_is_help=True)
 

@@ -20,8 +20,8 @@ from core.vocabulary import AuditAction, Role
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from db.access_tables import User
     from db.session import Session
+    from db.tables import User
 
 app = typer.Typer(help="Users: add, list, password, disable, enable, role, operator.", no_args_is_help=True)
 

@@ -85,7 +85,7 @@ class Forwarder:
         except FileNotFoundError:
             self._backlog.done(name, accepted=False)
         except IdempotencyMismatch:
-            # Our key holds the content: the job exists, asked for with other wishes by another release of ours.
+            # Our key holds the content: the job exists, asked for with other options by another release of ours.
             self._accepted(name, job_id=None, began=began)
         except LucencyError as error:
             self._not_accepted(name, error)

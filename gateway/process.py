@@ -17,11 +17,11 @@ from core.settings import Settings
 from gateway.backlog import Backlog
 from gateway.forwarder import Forwarder
 from gateway.listener import Listener, sop_classes
-from gateway.reception import Reception
 from gateway.spool import Spool
 from gateway.state import BEAT_S, spool_folder, write_state
+from gateway.storage_scp import StoreRequest
 from lucency.client import Client
-from lucency.state import supervisor_lock
+from lucency.stack.state import supervisor_lock
 
 log = logger(__name__)
 
@@ -68,7 +68,7 @@ class Gateway:
         stamina.set_active(False)
         self._spool.prepare()
         self._backlog.put(self._spool.owed())
-        reception = Reception(
+        store_request = StoreRequest(
             self._spool,
             limit=settings.upload_bytes,
             sop_classes=sop_classes(settings),
@@ -77,7 +77,7 @@ class Gateway:
         key = settings.api_key.get_secret_value() if settings.api_key else None
         with Client(settings.api_url, key, timeout=settings.gateway_timeout) as client:
             forwarder = Forwarder(client, self._spool, self._backlog, threads=settings.gateway_forwarders)
-            listener = Listener(settings, reception)
+            listener = Listener(settings, store_request)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self._stop.set())
             forwarder.start()

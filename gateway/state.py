@@ -10,7 +10,7 @@ from typing import Any
 
 from core.settings import Settings
 from gateway.spool import held_in
-from lucency.state import is_locked
+from lucency.stack.state import is_locked
 
 FILE = "state.json"
 BEAT_S = 2.0

@@ -1,4 +1,4 @@
-"""Bytes → Radiograph, in this process. Input from outside goes through `imaging.sandbox` instead."""
+"""Bytes → Radiograph, in this process. Input from outside goes through `imaging.sandbox.pool` instead."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The values are the stored ones (PS3.5 section 8.1.1), through the Modality LUT where that is a table (PS3.3 C.11.1.1): a
 straight line, Rescale Slope and Intercept, is left to whoever shows numbers, for it changes no picture. MONOCHROME1 is
-not turned here: `imaging.showing` says that small values are bright, and the viewer turns them, once. Padding (PS3.3
+not turned here: `imaging.display` says that small values are bright, and the viewer turns them, once. Padding (PS3.3
 C.7.5.1.1.2) takes the darkest value that there is room for. PNG and JPEG are upright.
 """
 
@@ -19,12 +19,12 @@ from imaging import dicom
 from imaging.codecs import decode_frame
 from imaging.decode import frame_bytes, luminance
 from imaging.dicom import DicomImage, scan_dicom
+from imaging.display import small_is_bright
 from imaging.greyscale import HIGH, LOW, modality_table, padding_mask, stored_values
 from imaging.header import Limits
 from imaging.identify import HEAD_BYTES, identify
 from imaging.raster import full_raster
 from imaging.raster_scan import scan_jpeg, scan_png
-from imaging.showing import small_is_bright
 
 # What the percentiles are taken of: every n-th pixel of every n-th row, at most about this many.
 SAMPLED = 4_000_000

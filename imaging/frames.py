@@ -17,26 +17,26 @@ from core.errors import DecodeFailed, DicomInvalid, LucencyError
 from imaging import syntaxes
 from imaging.codecs import CODEC_FAULTS, Decoded, decode_frame
 from imaging.decode import frame_bytes, luminance
+from imaging.decode_requests import MAX_SIDE, DecodeRequest, FrameRequest, FullDepthRequest, PictureRequest
 from imaging.depth import full_depth
 from imaging.dicom import DicomImage, scan_dicom
 from imaging.greyscale import grey_levels, own_levels, stored_values, window
 from imaging.header import Limits
 from imaging.picture import encoded, fit
 from imaging.resize import shrink, target_size
-from imaging.wish import MAX_SIDE, DepthWish, FrameWish, PictureWish, Wish
 
 PICTURE_PIXELS = 16_000_000
 
 
-def answer(data: bytes, wish: Wish, *, limits: Limits) -> tuple[dict[str, object], bytes]:
+def answer(data: bytes, request: DecodeRequest, *, limits: Limits) -> tuple[dict[str, object], bytes]:
     """The fields that describe what was asked for, and its bytes."""
     try:
-        if isinstance(wish, DepthWish):
+        if isinstance(request, FullDepthRequest):
             return full_depth(data, limits=limits)
         image = scan_dicom(io.BytesIO(data), limits=limits)
-        if isinstance(wish, FrameWish):
+        if isinstance(request, FrameRequest):
             return frame(image, data, limits)
-        return {"media_type": wish.format.media_type}, picture(image, data, wish, limits)
+        return {"media_type": request.format.media_type}, picture(image, data, request, limits)
     except LucencyError:
         raise
     except CODEC_FAULTS as error:
@@ -67,43 +67,43 @@ def _in_container(image: DicomImage, decoded: Decoded) -> NDArray[np.generic]:
     return values.astype(container)
 
 
-def picture(image: DicomImage, data: bytes, wish: PictureWish, limits: Limits) -> bytes:
+def picture(image: DicomImage, data: bytes, request: PictureRequest, limits: Limits) -> bytes:
     """An encoded 8-bit picture of at most PICTURE_PIXELS before it is fitted into a viewport."""
-    if wish.source is None:
-        return encoded(_grey(image, data, wish, limits), wish)
-    _left, _top, width, height = wish.source
-    pixels = _grey(image, data, wish, limits)
+    if request.source is None:
+        return encoded(_grey(image, data, request, limits), request)
+    _left, _top, width, height = request.source
+    pixels = _grey(image, data, request, limits)
     rows, columns = pixels.shape
     whole = (0, 0, columns if width > 0 else -columns, rows if height > 0 else -rows)
-    return encoded(pixels, replace(wish, source=whole))
+    return encoded(pixels, replace(request, source=whole))
 
 
-def _grey(image: DicomImage, data: bytes, wish: PictureWish, limits: Limits) -> NDArray[np.uint8]:
+def _grey(image: DicomImage, data: bytes, request: PictureRequest, limits: Limits) -> NDArray[np.uint8]:
     """The part of the frame that is asked for, no more of it than is shown."""
     longest = MAX_SIDE
-    if wish.viewport is not None and wish.source is None:
-        longest = max(fit((image.columns, image.rows), wish.viewport))
+    if request.viewport is not None and request.source is None:
+        longest = max(fit((image.columns, image.rows), request.viewport))
     size = target_size(image.rows, image.columns, min(longest, _longest_of((image.rows, image.columns))))
-    if wish.source is not None:
+    if request.source is not None:
         size = image.rows, image.columns
     decoded = decode_frame(image, frame_bytes(image, data, limits), size=size)
     if image.samples == 3:
-        return shrink(*_cut(np.ascontiguousarray(luminance(image, decoded.values)), wish, size))
+        return shrink(*_cut(np.ascontiguousarray(luminance(image, decoded.values)), request, size))
     stored = stored_values(image, decoded.values, overshoots=decoded.overshoots)
-    levels = window(*wish.window) if wish.window is not None else None
-    if wish.window is not None and levels is None:
+    levels = window(*request.window) if request.window is not None else None
+    if request.window is not None and levels is None:
         raise DicomInvalid("The window is none")
-    if wish.source is not None and levels is None:
+    if request.source is not None and levels is None:
         levels = own_levels(image, stored)
-    part, size = _cut(stored, wish, size)
+    part, size = _cut(stored, request, size)
     return np.ascontiguousarray(grey_levels(image, part, size, voi=levels))
 
 
-def _cut(values: NDArray[Any], wish: PictureWish, size: tuple[int, int]) -> tuple[NDArray[Any], tuple[int, int]]:
+def _cut(values: NDArray[Any], request: PictureRequest, size: tuple[int, int]) -> tuple[NDArray[Any], tuple[int, int]]:
     """The part of `values` (h, w) that is asked for, and the size to show it in. Raises DicomInvalid."""
-    if wish.source is None:
+    if request.source is None:
         return values, size
-    rows, columns = _part((values.shape[0], values.shape[1]), wish.source)
+    rows, columns = _part((values.shape[0], values.shape[1]), request.source)
     part = np.ascontiguousarray(values[rows, columns])
     return part, target_size(part.shape[0], part.shape[1], _longest_of(part.shape))
 

@@ -1,4 +1,4 @@
-"""An 8-bit picture cut, scaled and encoded as a PictureWish asks."""
+"""An 8-bit picture cut, scaled and encoded as a PictureRequest asks."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.errors import DicomInvalid
-from imaging.wish import PictureFormat, PictureWish
+from imaging.decode_requests import PictureFormat, PictureRequest
 
 
-def encoded(pixels: NDArray[np.uint8], wish: PictureWish) -> bytes:
+def encoded(pixels: NDArray[np.uint8], request: PictureRequest) -> bytes:
     """`pixels` (h, w) grey or (h, w, 3) RGB as JPEG or PNG. Raises DicomInvalid where the part lies outside."""
     made = Image.fromarray(pixels)
-    if wish.source is not None:
-        made = _part(made, wish.source)
-    if wish.viewport is not None:
-        made = _fitted(made, wish.viewport)
+    if request.source is not None:
+        made = _part(made, request.source)
+    if request.viewport is not None:
+        made = _fitted(made, request.viewport)
     buffer = io.BytesIO()
-    if wish.format is PictureFormat.PNG:
+    if request.format is PictureFormat.PNG:
         made.save(buffer, "PNG", compress_level=4)
     else:
-        made.save(buffer, "JPEG", quality=wish.quality)
+        made.save(buffer, "JPEG", quality=request.quality)
     return buffer.getvalue()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Literal, NotRequired, Self, TypedDict
+from typing import Any, BinaryIO, Literal, Self
 
 import httpx2
 import stamina
@@ -24,7 +24,7 @@ from core.errors import (
 )
 from core.settings import load_settings
 from core.vocabulary import TERMINAL_STATES
-from lucency.batch_types import BatchDict, ItemDict, ManifestEntry, OutcomeDict
+from lucency.responses import BatchDict, ItemDict, JobDict, ManifestEntry, OutcomeDict, ResultDict
 
 View = Literal["overlay", "heatmap", "radiograph"]
 
@@ -51,50 +51,6 @@ class WaitTimeout(LucencyError):
     """The job is not done yet; it goes on."""
 
     code, title, retryable = "wait_timeout", "The job was not done in time", True
-
-
-class JobDict(TypedDict):
-    """A job, as the API gives it."""
-
-    id: str
-    state: str
-    priority: int
-    attempt: int
-    created_at: str
-    finished_at: str | None
-    problem: dict[str, Any] | None
-    links: dict[str, str]
-    image: NotRequired[dict[str, Any]]
-    replay_of: NotRequired[str | None]
-
-
-class FindingDict(TypedDict):
-    """One finding of a result. Probabilities in [0, 1]; regions of interest in pixels of the original image."""
-
-    label: str
-    probability: float
-    threshold: float
-    decision: str
-    three_way: NotRequired[dict[str, Any] | None]
-    stability: NotRequired[float | None]
-    regions_of_interest: list[dict[str, float]] | None
-    explanation: dict[str, str] | None
-
-
-class ResultDict(TypedDict):
-    """The result of a succeeded job. Timings in milliseconds."""
-
-    job_id: str
-    image: dict[str, Any]
-    model_version: dict[str, Any]
-    engine: str
-    findings: list[FindingDict]
-    region: dict[str, Any]
-    probabilities: NotRequired[dict[str, float] | None]
-    routing: NotRequired[dict[str, Any] | None]
-    sanity: NotRequired[dict[str, Any] | None]
-    timings_ms: dict[str, float]
-    disclaimer: str
 
 
 class Client:

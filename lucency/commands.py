@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from core.errors import Forbidden, LucencyError, Unauthorized
+from core.errors import LucencyError
 from core.settings import load_settings
+from lucency.exit_status import FAILURE, exit_code
 
-OK, FAILURE, USAGE, PARTIAL, AUTH, TIMEOUT = range(6)
 GROUP = "lucency.commands"
 
 
@@ -75,14 +75,14 @@ def up(
     gateway: Annotated[bool, typer.Option("--gateway", help="With a DICOM gateway (see `lucency gateway`).")] = False,
 ) -> None:
     """Start the local stack: servers, migrations, API, workers."""
-    from lucency import stack
     from lucency.demo import until_interrupted
+    from lucency.stack import control
 
     settings = load_settings()
     if gateway:
         settings = settings.model_copy(update={"gateway": True})
-    process = stack.start(settings, say=_progress, attached=foreground)
-    found = stack.status(settings)
+    process = control.start(settings, say=_progress, attached=foreground)
+    found = control.status(settings)
     if as_json:
         _print_json(found)
     else:
@@ -90,24 +90,24 @@ def up(
         typer.echo(f"Settings and API key: {settings.home / 'lucency.env'}", err=True)
     if foreground and process is not None:
         until_interrupted(process)
-        stack.stop_attached(process)
+        control.stop_attached(process)
 
 
 @app.command()
 def down() -> None:
     """Stop the local stack; its data stays."""
-    from lucency import stack
+    from lucency.stack import control
 
-    typer.echo("Stopped." if stack.stop(load_settings()) else "Nothing was running.", err=True)
+    typer.echo("Stopped." if control.stop(load_settings()) else "Nothing was running.", err=True)
 
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Show the stack's processes; status 1 when it is not up and healthy."""
-    from lucency import stack
+    from lucency.stack import control
     from lucency.tables import process_table, show
 
-    found = stack.status(load_settings())
+    found = control.status(load_settings())
     if as_json:
         _print_json(found)
     else:
@@ -202,13 +202,6 @@ def _progress(text: str) -> None:
 
 def _print_json(data: object) -> None:
     typer.echo(json.dumps(data, indent=2))
-
-
-def exit_code(error: LucencyError) -> int:
-    """The exit status that stands for `error` (docs: API conventions)."""
-    if isinstance(error, Unauthorized | Forbidden):
-        return AUTH
-    return TIMEOUT if error.code == "wait_timeout" else FAILURE
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import secrets
 import signal
 import subprocess
@@ -16,16 +15,16 @@ from rich.table import Table
 from core.errors import StackFailed
 from core.settings import Settings, inherited_environment, load_settings
 from core.vocabulary import DISCLAIMER
-from lucency import stack
 from lucency.client import Client
-from lucency.environment import environment_of
-from lucency.servers import package_folder, write_private
+from lucency.examples import example_dicom
+from lucency.stack import control
+from lucency.stack.environment import environment_of
+from lucency.stack.servers import write_private
 from lucency.submit import write_result
 from lucency.tables import result_tables, show
 
 RESULT_TIMEOUT = 120.0
 DEMO_USER = "demo@localhost"
-EXAMPLE = "RG3_J2KR.dcm"  # a lower leg, JPEG 2000
 
 
 def run_demo(settings: Settings, *, once: bool, say: Callable[[str], None]) -> None:
@@ -34,7 +33,7 @@ def run_demo(settings: Settings, *, once: bool, say: Callable[[str], None]) -> N
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     process: subprocess.Popen[bytes] | None = None
     try:
-        process = stack.start(settings, say=say, attached=True)
+        process = control.start(settings, say=say, attached=True)
         load_settings.cache_clear()
         now = load_settings()
         with Client(now.api_url, now.api_key.get_secret_value() if now.api_key else None) as client:
@@ -53,7 +52,7 @@ def run_demo(settings: Settings, *, once: bool, say: Callable[[str], None]) -> N
     finally:
         if process is not None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            stack.stop_attached(process)
+            control.stop_attached(process)
 
 
 def _run_one(client: Client, name: str, data: Path | bytes, *, folder: Path) -> str:
@@ -119,11 +118,3 @@ def until_interrupted(process: subprocess.Popen[bytes] | None) -> None:
             raise StackFailed("The stack ended; `lucency status` and its logs say more.")
     except KeyboardInterrupt:
         Console(stderr=True).print("Stopping.")
-
-
-def example_dicom() -> Path:
-    """RG3 out of the pydicom-data wheel: a real radiograph that is on the disk already. Raises StackFailed."""
-    path = package_folder("data_store") / "data" / EXAMPLE
-    if importlib.util.find_spec("data_store") is None or not path.exists():
-        raise StackFailed("The package pydicom-data is not installed: run `make setup`, or install lucency[embedded].")
-    return path

@@ -14,13 +14,13 @@ from typing import Any, Literal
 
 from core.errors import StackFailed
 from core.settings import Settings
-from lucency import ports
-from lucency.demo import example_dicom
-from lucency.embedded import EmbeddedServers
-from lucency.seaweed import weed_binary
-from lucency.servers import package_folder, valkey_binary
-from lucency.state import StackState
-from lucency.supervisor import DEFAULT_BUNDLE, http_status
+from lucency.examples import example_dicom
+from lucency.stack import ports
+from lucency.stack.embedded import EmbeddedServers
+from lucency.stack.seaweed import weed_binary
+from lucency.stack.servers import package_folder, valkey_binary
+from lucency.stack.state import StackState
+from lucency.stack.supervisor import DEFAULT_BUNDLE, http_status
 
 SPACE_NEEDED = 2 * 1024**3
 ENGINE_TIMEOUT = 60

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from core.errors import LucencyError, Unauthorized
-from lucency.client import Client, ResultDict
-from lucency.commands import AUTH, FAILURE, OK, PARTIAL, TIMEOUT, exit_code
+from lucency.client import Client
+from lucency.exit_status import AUTH, FAILURE, OK, PARTIAL, TIMEOUT, exit_code
+from lucency.responses import ResultDict
 from lucency.tables import result_tables, show
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from lucency.client import ResultDict
+from lucency.responses import ResultDict
 
 if TYPE_CHECKING:
     from lucency.doctor import Check

@@ -6,7 +6,6 @@ from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
 
 from core.settings import load_settings
-from db import access_tables, hospital_tables, registry_tables  # noqa: F401 - their tables join the metadata
 from db.tables import Base
 
 LOCK_TIMEOUT = "5s"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from networks.picture import covered
+from networks.image_statistics import covered
 from networks.preprocessing import Window
 
 # Grey values up to here count as black, and from here on as white.

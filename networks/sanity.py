@@ -1,8 +1,9 @@
 """Is this what the network was made for? Scores of an image against the bone radiographs it was trained on.
 
 Two views of it are used: the pooled features of the same pass, in which what is new leaves the subspace that training
-images fill (Ndiour et al. 2020, arXiv 2012.04250), and statistics of the picture itself (`networks.picture`), which no
-training can make blind. On both stand a distance and probes that learnt from generated outliers (`trainer.trust`).
+images fill (Ndiour et al. 2020, arXiv 2012.04250), and statistics of the picture itself
+(`networks.image_statistics`), which no training can make blind. On both stand a distance and probes that learnt from
+generated outliers (`trainer.trust`).
 Fitted values come from `sanity.npz`. No TensorFlow.
 """
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from core.errors import BundleInvalid
 from core.vocabulary import SanityFlag
 from networks.bundle import SANITY, Bundle
-from networks.picture import STATISTICS, picture_statistics
+from networks.image_statistics import STATISTICS, picture_statistics
 from networks.preprocessing import Window
 
 Floats = NDArray[np.float32]

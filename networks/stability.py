@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from networks.picture import covered, placed
+from networks.image_statistics import covered, placed
 from networks.preprocessing import Window
 
 # Down and right, in parts of the input's side: 1/48 is 6 of 288 pixels, about 1 cm on a radiograph of a forearm.

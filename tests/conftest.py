@@ -18,8 +18,8 @@ from pydantic import SecretStr
 
 from core.settings import Settings, inherited_environment
 from core.vocabulary import Scope
-from lucency.embedded import EmbeddedServers
-from lucency.environment import environment_of
+from lucency.stack.embedded import EmbeddedServers
+from lucency.stack.environment import environment_of
 
 if TYPE_CHECKING:
     from db.session import Database

@@ -16,8 +16,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from lucency.ports import choose_ports
-from lucency.processes import tail
+from lucency.stack.ports import choose_ports
+from lucency.stack.processes import tail
 
 # Debian keeps Orthanc out of the path of ordinary users.
 PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))

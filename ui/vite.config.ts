@@ -62,7 +62,7 @@ function menuWords(): Plugin {
 
 export default defineConfig({
   plugins: [react(), lightScrollArea(), menuWords(), packed()],
-  // api/pages.py writes a fresh nonce in its place into every page.
+  // api/web_application.py writes a fresh nonce in its place into every page.
   html: { cspNonce: '__CSP_NONCE__' },
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   build: {

@@ -18,11 +18,11 @@ from core.settings import limit_threads, load_settings
 from db.session import Database, make_database
 from storage.s3 import make_store
 from storage.store import ObjectStore
-from worker.stopping import StopFlag
+from worker.inference.shutdown import ShutdownFlag
 
 if TYPE_CHECKING:
-    from worker.courier import Courier
-    from worker.runtime import InferenceRuntime
+    from worker.deliveries.dispatcher import Dispatcher
+    from worker.inference.runtime import InferenceRuntime
 
 log = logger(__name__)
 
@@ -37,12 +37,12 @@ celery = make_celery(settings, include=("worker.tasks",))
 class Process:
     """This process: `infers` is decided in the main process and inherited; the rest is made in the child."""
 
-    stopping: StopFlag = field(default_factory=StopFlag)
+    stopping: ShutdownFlag = field(default_factory=ShutdownFlag)
     infers: bool = False
     inference: InferenceRuntime | None = None
     database: Database | None = None
     store: ObjectStore | None = None
-    courier: Courier | None = None
+    dispatcher: Dispatcher | None = None
 
 
 process = Process()
@@ -65,11 +65,11 @@ def _start_child(**_: Any) -> None:
     if not process.infers:
         process.database = make_database(settings, application_name="services", pool_size=2)
         process.store = make_store(settings)
-        from worker.courier import start_courier  # noqa: PLC0415 - an HTTP client: not for inference
+        from worker.deliveries.dispatcher import start_dispatcher  # noqa: PLC0415 - an HTTP client: not for inference
 
-        process.courier = start_courier(settings)
+        process.dispatcher = start_dispatcher(settings)
         return
-    from worker.runtime import InferenceRuntime  # noqa: PLC0415 - loads the engine's library: not for services
+    from worker.inference.runtime import InferenceRuntime  # noqa: PLC0415 - loads the engine's library: not for services
 
     process.inference = InferenceRuntime(settings, stopping=process.stopping)
     process.inference.start()
@@ -85,7 +85,7 @@ def _tell_children(**_: Any) -> None:
 def _end_child(**_: Any) -> None:
     if process.inference is not None:
         process.inference.close()
-    if process.courier is not None:
-        process.courier.stop()
+    if process.dispatcher is not None:
+        process.dispatcher.stop()
     if process.database is not None:
         process.database.dispose()

@@ -11,7 +11,7 @@ from core.settings import load_settings
 from core.vocabulary import EngineName
 
 if TYPE_CHECKING:
-    from worker.replay import Replayed
+    from worker.inference.replay import Replayed
 
 app = typer.Typer(help="The worker.", no_args_is_help=True)
 
@@ -30,7 +30,7 @@ def health() -> None:
     from core.errors import LucencyError
     from db.repositories import workers
     from db.session import make_database
-    from worker.presence import host_prefix
+    from worker.inference.worker_info import host_prefix
 
     database = make_database(load_settings(), application_name="worker health", pool_size=1)
     try:
@@ -66,7 +66,7 @@ def replay(
     limit_threads(settings.engine_threads)
     from db.session import make_database
     from storage.s3 import make_store
-    from worker.replay import replay as run_replay
+    from worker.inference.replay import replay as run_replay
 
     try:
         job_id = UUID(job)

@@ -45,7 +45,7 @@ def erase(
     from core.logs import configure_logging
     from db.session import make_database
     from storage.s3 import make_store
-    from worker.erasure import Eraser
+    from worker.maintenance.erasure import Eraser
 
     settings = load_settings()
     configure_logging(settings.model_copy(update={"log_level": "WARNING", "log_json": False}), process="erase")

@@ -9,11 +9,11 @@ from core.errors import LucencyError
 from core.logs import logger
 from core.queue import EXPIRE_TASK, INFER_TASK, RECONCILE_TASK, SETTLE_TASK, SWEEP_TASK, hint_inference
 from db.repositories import jobs, workers
-from worker import erasure, maintenance, studies
 from worker.app import celery, process, settings
+from worker.maintenance import erasure, reconciler, studies, sweeper
 
 if TYPE_CHECKING:
-    from worker.runtime import InferenceRuntime
+    from worker.inference.runtime import InferenceRuntime
 
 log = logger(__name__)
 
@@ -28,10 +28,10 @@ def infer() -> None:
     runtime = process.inference
     if runtime is None:
         return
-    if not runtime.wishes.may_claim:
+    if not runtime.control.may_claim:
         _pass_on(runtime)
         return
-    runtime.activity.begin()
+    runtime.liveness.begin()
     more = False
     try:
         more = runtime.pipeline.drain(budget_s=BUDGET_S) and not process.stopping.is_set()
@@ -40,7 +40,7 @@ def infer() -> None:
     except Exception:
         log.exception("drain_failed")
     finally:
-        runtime.activity.end()
+        runtime.liveness.end()
     if more:
         _hint()
 
@@ -51,7 +51,7 @@ def sweep() -> None:
     if process.database is None:
         return
     try:
-        hints = maintenance.sweep(process.database, settings)
+        hints = sweeper.sweep(process.database, settings)
     except LucencyError as error:
         log.warning("sweep_failed", error_code=error.code)
         return
@@ -66,7 +66,7 @@ def reconcile() -> None:
     if process.database is None or process.store is None:
         return
     try:
-        maintenance.reconcile(process.database, process.store, settings)
+        reconciler.reconcile(process.database, process.store, settings)
     except LucencyError as error:
         log.warning("reconcile_failed", error_code=error.code)
 

@@ -17,16 +17,16 @@ from api.batches.manifest import Summary
 from api.batches.schemas import NewBatchView
 from api.batches.views import WINDOW_S, batch_view, path_context
 from api.cursors import encode_number
-from api.intake import body_blocks
-from api.spool import Scratch
-from api.submission import Wishes, labels_to_explain
+from api.jobs.submission import SubmitOptions, labels_to_explain
+from api.uploads.request_body import body_blocks
+from api.uploads.spool import Scratch
 from core.errors import BatchClosed
 from core.sealing import SiteKey
-from db.hospital_tables import Batch
 from db.repositories import batches, model_versions, policies
 from db.repositories.batches import Entry
 from db.repositories.sites import Principal
 from db.session import Session
+from db.tables import Batch
 
 # How many needed contents the answer itself holds; the rest is paged.
 NEEDED_AT_ONCE = 10_000
@@ -82,7 +82,7 @@ class _Creation:
             request_hash = key.keyed_hash(self.summary.digest, purpose="manifest").hex()
             known = self._known(session, request_hash)
             if known is None:
-                explain = labels_to_explain(session, Wishes(self.summary.priority, self.summary.explain))
+                explain = labels_to_explain(session, SubmitOptions(self.summary.priority, self.summary.explain))
                 batch = batches.begin(
                     session,
                     site_id=site_id,

@@ -14,7 +14,7 @@ from api.backends import Backends
 from api.batches.schemas import ItemView
 from api.batches.views import item_view
 from api.batches.zip_stream import ZipStream
-from api.spool import Scratch
+from api.uploads.spool import Scratch
 from core.errors import InputIntegrity, NotFound
 from core.logs import logger
 from core.result_record import ResultRecord

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from api.schemas import HeadlineView, Schema
+from api.jobs.schemas import HeadlineView
+from api.schemas import Schema
 from core.vocabulary import BatchItemState, BatchState, JobState
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from api.batches.schemas import BatchLinks, BatchSummary, BatchView, FailureView, ItemView, ThroughputView
-from api.views import ERRORS, headline_view
+from api.jobs.views import ERRORS, headline_view
 from core.sealing import SiteKey
 from core.vocabulary import BatchItemState, BatchState, JobState
-from db.hospital_tables import Batch
 from db.repositories.batches import Item, Tally
+from db.tables import Batch
 
 # Rates are of this long; a shorter life of the Batch is all of it.
 WINDOW_S = 120.0

@@ -10,14 +10,14 @@ import anyio.to_thread
 from fastapi import Request
 
 from api.batches.archive import Archive, Entry, Limits
-from api.batches.filing import SIDE_BY_SIDE, Filing, Outcome
-from api.intake import body_blocks
-from api.multipart import MAX_OVERHEAD_BYTES, FormReader
-from api.spool import Scratch, Spool
+from api.batches.items import SIDE_BY_SIDE, ItemSubmission, Outcome
+from api.uploads.multipart import MAX_OVERHEAD_BYTES, FormReader
+from api.uploads.request_body import body_blocks
+from api.uploads.spool import Scratch, Spool
 from core.errors import LucencyError, UploadEmpty
 
 
-async def receive_archive(request: Request, filing: Filing) -> list[Outcome]:
+async def receive_archive(request: Request, filing: ItemSubmission) -> list[Outcome]:
     """The outcomes in the archive's order, without its folders.
 
     Raises ArchiveUnsafe, with nothing of it taken; and UploadTooLarge, UploadTooSlow, UploadEmpty, MultipartMalformed,
@@ -47,12 +47,12 @@ def _sink(content_type: str, scratch: Scratch) -> tuple[Callable[[bytes], None],
     return scratch.write, lambda: None
 
 
-def _check(file: BinaryIO, size: int, filing: Filing) -> tuple[Archive, list[str]]:
+def _check(file: BinaryIO, size: int, filing: ItemSubmission) -> tuple[Archive, list[str]]:
     archive = Archive(file, size=size, limits=Limits.of(filing.backends.settings))
     return archive, archive.digests()
 
 
-async def _take(filing: Filing, archive: Archive, digests: list[str]) -> list[Outcome]:
+async def _take(filing: ItemSubmission, archive: Archive, digests: list[str]) -> list[Outcome]:
     """Submit each content once, some side by side; reading goes on one by one, for they share one file."""
     limiters = filing.backends.limiters
     outcomes: dict[str, Outcome] = {}
@@ -84,14 +84,14 @@ async def _take(filing: Filing, archive: Archive, digests: list[str]) -> list[Ou
     return [outcomes[sha256] for entry, sha256 in zip(archive.entries, digests, strict=True) if not entry.is_folder]
 
 
-def _look(filing: Filing, sha256: str) -> Outcome:
+def _look(filing: ItemSubmission, sha256: str) -> Outcome:
     try:
         return filing.look(sha256)
     except LucencyError as error:
         return Outcome(sha256, error=error)
 
 
-def _extract(filing: Filing, archive: Archive, entry: Entry) -> Spool:
+def _extract(filing: ItemSubmission, archive: Archive, entry: Entry) -> Spool:
     settings = filing.backends.settings
     spool = Spool(settings.temporary_folder, limit=settings.upload_bytes, hash_beyond=True)
     try:

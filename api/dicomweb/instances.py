@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from api.dicomweb.addresses import Names, not_found
+from api.dicomweb.urls import Names, not_found
 from core.vocabulary import ReportKind
 from db.repositories import instances
 from db.repositories.instances import StoredInstance

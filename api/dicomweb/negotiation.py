@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from api.dicomweb.media_types import ANY, DICOM, DICOM_JSON, JSON, OCTETS, MediaType
 from core.errors import NotAcceptable
 from imaging import syntaxes
-from imaging.wish import PictureFormat
+from imaging.decode_requests import PictureFormat
 
 # PS3.18 table 8.7.3-5: what a frame's codestream is called, and its names of old.
 CODESTREAMS: dict[str, tuple[str, ...]] = {

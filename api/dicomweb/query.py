@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from api.dicomweb.addresses import Names
 from api.dicomweb.matching import MODALITIES_IN_STUDY, RANGED, Key
+from api.dicomweb.urls import Names
 from core.errors import RequestInvalid
 from imaging.deidentify import pseudonym
 from imaging.dicom_json import tag_of, vr_of

@@ -11,15 +11,15 @@ from api.viewer.schemas import DisplayView, OtherImageView, SpacingView, WindowV
 from core.vocabulary import JobState, MediaKind
 from db.repositories.related import OtherImage
 from db.tables import Image, Job
-from imaging.showing import Showing, ShownWindow
+from imaging.display import DisplayAttributes, DisplayWindow
 
 STUDY_DATE, VIEW_POSITION = "00080020", "00185101"
 LATERALITY = ("00200062", "00200060")
 
 
-def display_view(job: Job, image: Image, showing: Showing, others: list[OtherImage]) -> DisplayView:
+def display_view(job: Job, image: Image, display: DisplayAttributes, others: list[OtherImage]) -> DisplayView:
     """Call inside the session."""
-    spacing = showing.spacing
+    spacing = display.spacing
     day = study_day(image.attributes or {})
     return DisplayView(
         job_id=job.id,
@@ -29,11 +29,11 @@ def display_view(job: Job, image: Image, showing: Showing, others: list[OtherIma
         rows=image.rows,
         columns=image.columns,
         bits=image.bits_stored,
-        photometric=showing.photometric,
-        small_is_bright=showing.small_is_bright,
-        slope=showing.slope,
-        intercept=showing.intercept,
-        windows=_windows(showing.windows),
+        photometric=display.photometric,
+        small_is_bright=display.small_is_bright,
+        slope=display.slope,
+        intercept=display.intercept,
+        windows=_windows(display.windows),
         spacing=None
         if spacing is None
         else SpacingView(row_mm=spacing.rows, column_mm=spacing.columns, calibrated=spacing.calibrated),
@@ -41,7 +41,7 @@ def display_view(job: Job, image: Image, showing: Showing, others: list[OtherIma
     )
 
 
-def _windows(windows: tuple[ShownWindow, ...]) -> list[WindowView]:
+def _windows(windows: tuple[DisplayWindow, ...]) -> list[WindowView]:
     """Their names are ours: an explanation in the file is free text, and not shown."""
     seen: Counter[str] = Counter()
     made = []

@@ -16,9 +16,9 @@ import anyio.to_thread
 from api.backends import Backends
 from core.errors import DiskFull, InputIntegrity, ObjectMissing
 from core.vocabulary import MediaKind
+from imaging.display import PLAIN, DisplayAttributes, display_attributes
 from imaging.first_bytes import header_of
 from imaging.header import Limits
-from imaging.showing import PLAIN, Showing, showing_of
 from storage.store import image_key
 
 PIECE_BYTES = 256 * 1024
@@ -108,7 +108,7 @@ def _temporary(backends: Backends) -> BinaryIO:
         raise DiskFull from error
 
 
-def showing(backends: Backends, image: StoredImage) -> Showing:
+def read_display_attributes(backends: Backends, image: StoredImage) -> DisplayAttributes:
     """From the first bytes of a DICOM file; PNG and JPEG state nothing. Raises InputIntegrity, StoreUnavailable."""
     if image.media_kind is not MediaKind.DICOM:
         return PLAIN
@@ -121,4 +121,4 @@ def showing(backends: Backends, image: StoredImage) -> Showing:
         header = header_of(first, size=image.size_bytes, limits=Limits.of(backends.settings))
     except ObjectMissing as error:
         raise InputIntegrity from error
-    return showing_of(header.tree)
+    return display_attributes(header.tree)

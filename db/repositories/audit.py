@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from core.vocabulary import AuditAction
-from db.hospital_tables import AuditHead, AuditRecord
+from db.tables import AuditHead, AuditRecord
 
 # What the first record of a chain follows.
 ORIGIN = bytes(32)

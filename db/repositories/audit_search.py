@@ -12,10 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.vocabulary import AuditAction
-from db.access_tables import Membership, User
-from db.hospital_tables import AuditRecord
 from db.repositories.sites import PLATFORM
-from db.tables import ApiKey
+from db.tables import ApiKey, AuditRecord, Membership, User
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 
 from core.errors import DeliveryFailed, LucencyError, NotFound, TransitionIllegal
 from core.vocabulary import DeliveryKind, DeliveryState, ReportKind
-from db.hospital_tables import Delivery
 from db.repositories.jobs import get as get_job
+from db.tables import Delivery
 
 # A rule's target may be told of so many Jobs at once while it answers; of one while it does not.
 ABREAST = 4

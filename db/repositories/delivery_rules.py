@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from core.errors import NameTaken, NotFound
 from core.vocabulary import AuditAction, DeliveryKind
-from db.hospital_tables import DeliveryRule
 from db.repositories import audit
+from db.tables import DeliveryRule
 
 CHANGEABLE = ("name", "target", "secret", "reports", "events", "with_identity", "enabled")
 

@@ -1,6 +1,6 @@
 """Images and everything made of them: which ones are meant, and their removal from every table.
 
-The audit log stays: it holds ids only. Objects are the caller's (`worker.erasure`).
+The audit log stays: it holds ids only. Objects are the caller's (`worker.maintenance.erasure`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from sqlalchemy.orm import Session
 
 from core.sealing import SiteKey
 from core.vocabulary import JobState
-from db.hospital_tables import SealedIdentity, SitePolicy
 from db.repositories import images, jobs, studies
-from db.tables import ACTIVE_STATES, Image, Job, Study
+from db.tables import ACTIVE_STATES, Image, Job, SealedIdentity, SitePolicy, Study
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,9 @@ from uuid_utils.compat import uuid7
 
 from core.errors import NotFound
 from core.vocabulary import AuditAction, Verdict
-from db.access_tables import Feedback
 from db.repositories import audit, results
 from db.repositories.sites import Principal
-from db.tables import Finding, Job, ModelVersion, Prediction
+from db.tables import Feedback, Finding, Job, ModelVersion, Prediction
 
 _KEEP = text("""
 INSERT INTO feedback (id, site_id, job_id, label, user_id, key_id, verdict, decision, sealed_comment)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from db.hospital_tables import SealedIdentity
+from db.tables import SealedIdentity
 
 
 def context_of(image_id: UUID) -> str:

@@ -17,11 +17,10 @@ from sqlalchemy.orm import Session
 
 from core.errors import Forbidden, NotFound, OwnAccount
 from core.vocabulary import AuditAction, Role, Scope
-from db.access_tables import Membership, User
 from db.repositories import audit, users
 from db.repositories.sites import PLATFORM, Principal
 from db.repositories.users import Post
-from db.tables import Site
+from db.tables import Membership, Site, User
 
 
 @dataclass(frozen=True, slots=True)

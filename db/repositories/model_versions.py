@@ -13,8 +13,7 @@ from uuid_utils.compat import uuid7
 
 from core.errors import Conflict, ModelMoveIllegal, NotFound, RequestInvalid
 from core.vocabulary import MODEL_MOVES, ModelEventKind, ModelState, ModelVerb
-from db.registry_tables import ModelVersionEvent
-from db.tables import ModelVersion, Prediction
+from db.tables import ModelVersion, ModelVersionEvent, Prediction
 
 # A shorter one is more likely a mistyped name than a digest.
 DIGEST_PREFIX = 6

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from core.sealing import InstallationKey, SiteKey
 from core.vocabulary import AuditAction, BurnedInPolicy
-from db.hospital_tables import SitePolicy
 from db.repositories import audit
+from db.tables import SitePolicy
 
 
 def policy(session: Session, *, site_id: UUID) -> SitePolicy:

@@ -14,10 +14,9 @@ from sqlalchemy.orm import Session
 
 from core.errors import NotFound, Unauthorized
 from core.vocabulary import AuditAction, Role, Scope, SignIn
-from db.access_tables import Membership, User, UserSession
 from db.repositories import audit
 from db.repositories.sites import PLATFORM, Principal
-from db.tables import Site
+from db.tables import Membership, Site, User, UserSession
 
 TOKEN_BYTES = 32
 # A session in use is written to once in this time, not with every request; the idle limit is that much less exact.

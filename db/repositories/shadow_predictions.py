@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from db.registry_tables import ShadowPrediction
+from db.tables import ShadowPrediction
 
 
 @dataclass(frozen=True, slots=True)

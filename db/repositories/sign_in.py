@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 
 from core.errors import SignInLocked
 from core.vocabulary import AuditAction
-from db.access_tables import Stranger
 from db.repositories import users
+from db.tables import Stranger
 
 STRANGERS_KEPT = timedelta(days=1)
 # Beyond it a lock has reached any cap: 2 ** 32 seconds are a century.

@@ -14,11 +14,10 @@ from uuid_utils.compat import uuid7
 
 from core.errors import NameTaken, NotFound
 from core.vocabulary import AuditAction
-from db.access_tables import Membership
 from db.repositories import audit, quotas, sessions
 from db.repositories.quotas import Usage
 from db.repositories.sites import PLATFORM
-from db.tables import ApiKey, Site
+from db.tables import ApiKey, Membership, Site
 
 
 @dataclass(frozen=True, slots=True)

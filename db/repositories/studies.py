@@ -19,8 +19,7 @@ from sqlalchemy.orm import Session, load_only
 
 from core.errors import NotFound
 from core.vocabulary import JobState, StudyState
-from db.hospital_tables import StudyResult
-from db.tables import Finding, Image, ModelVersion, Study
+from db.tables import Finding, Image, ModelVersion, Study, StudyResult
 
 # Where work is still to come; a job that is held is not: the others' result does not wait for its release.
 ACTIVE = (JobState.QUEUED, JobState.RUNNING, JobState.RETRY_WAIT)

@@ -14,10 +14,9 @@ from sqlalchemy.orm import Session
 
 from core.errors import EmailInvalid, NameTaken, NotFound, RequestInvalid
 from core.vocabulary import AuditAction, Role
-from db.access_tables import Membership, User
 from db.repositories import audit, sessions
 from db.repositories.sites import PLATFORM
-from db.tables import Site
+from db.tables import Membership, Site, User
 
 # ASCII, for Postgres and Python agree on its lower case. What is more of an address its mail server knows.
 _EMAIL = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,189}")

@@ -8,19 +8,15 @@ from uuid import UUID
 from sqlalchemy import inspect, text
 
 from core.vocabulary import Role, Scope, Verdict
-from db import access_tables, hospital_tables, registry_tables
-from db.access_tables import Feedback
 from db.repositories import sites
 from db.session import Database
-from db.tables import Base
+from db.tables import Base, Feedback
 from storage.s3 import S3Store
 from tests.api.batches.conftest import Files, made, picture, put, sha256_of
 from tests.api.conftest import Api
 from tests.api.people import make_user
 from tests.api.test_jobs import finish, key_of, submit
 from tests.data import pydicom_file
-
-assert {access_tables, hospital_tables, registry_tables}, "imported for their tables"
 
 NAME = "The Other Hospital"
 HOOK = {

@@ -16,10 +16,10 @@ import pytest
 from sqlalchemy import text
 from starlette.types import Message
 
-import api.changes
-import api.streams
-from api.changes import Changes
-from api.streams import EventStream
+import api.change_feed
+import api.events.sse
+from api.change_feed import ChangeFeed
+from api.events.sse import EventStream
 from core.vocabulary import Role, Scope
 from db.repositories import jobs, sites, users, workers
 from db.session import Database
@@ -99,7 +99,7 @@ def test_a_thousand_changes_make_few_messages(api: Api, database: Database, site
 
 
 def api_limit() -> int:
-    return api.changes.JOBS_NAMED + 3
+    return api.change_feed.JOBS_NAMED + 3
 
 
 def test_batches_studies_models_and_workers_are_told(api: Api, database: Database, site: UUID) -> None:
@@ -181,7 +181,7 @@ def test_after_a_gap_everything_is_asked_again(api: Api, database: Database, sit
 def test_a_revoked_key_ends_its_stream(
     api: Api, database: Database, site: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.streams.HEARTBEAT_S", 0.2)
+    monkeypatch.setattr("api.events.sse.HEARTBEAT_S", 0.2)
     key, headers = new_key(database, site, Scope.READ)
     with listening(api.url, headers) as heard:
         assert not heard.ended(within=0.7)
@@ -192,7 +192,7 @@ def test_a_revoked_key_ends_its_stream(
 
 
 def test_streams_are_bounded_and_come_free(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.changes.TABS_PER_OWNER", 2)
+    monkeypatch.setattr("api.change_feed.TABS_PER_OWNER", 2)
     with listening(api.url, api.headers), listening(api.url, api.headers), api.client() as client:
         answer = client.get("/v1/events")
         assert (answer.status_code, answer.json()["code"]) == (429, "too_many_streams")
@@ -214,11 +214,11 @@ def test_a_key_that_may_not_read_hears_nothing(api: Api, database: Database, sit
 
 
 def test_a_slow_reader_is_dropped(database: Database, site: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.streams.SEND_S", 0.2)
+    monkeypatch.setattr("api.events.sse.SEND_S", 0.2)
     sent: list[Message] = []
 
     async def run() -> None:
-        changes = Changes(database)
+        changes = ChangeFeed(database)
         changes.start(asyncio.get_running_loop())
         blocked = asyncio.Event()
 
@@ -240,7 +240,7 @@ def test_a_slow_reader_is_dropped(database: Database, site: UUID, monkeypatch: p
         await asyncio.sleep(0.05)
         changes.heard(f"{site} jobs {site}")
         await asyncio.wait_for(serving, 2)
-        monkeypatch.setattr("api.changes.TABS", 1)
+        monkeypatch.setattr("api.change_feed.TABS", 1)
         with changes.opened("key", site_id=site):
             pass  # its seat is free
 

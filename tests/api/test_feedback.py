@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import binomtest
 from sqlalchemy import text
 
-from api.viewer.proportions import Confusion, wilson
+from api.feedback.confusion import Confusion, wilson
 from core.vocabulary import AuditAction, Decision, Role, Scope, Verdict
 from db.repositories import audit, jobs, sites
 from db.repositories.jobs import FindingRecord
@@ -146,7 +146,7 @@ def test_running_figures(api: Api, client: httpx2.Client, database: Database, si
 def test_export(
     client: httpx2.Client, database: Database, site: UUID, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.viewer.feedback.PAGE", 1)
+    monkeypatch.setattr("api.feedback.views.PAGE", 1)
     put(client, path, R, comment="Röntgen")
     with database.unit_of_work() as session:
         other = sites.issue_key(session, site_id=site, name="other", scopes=[Scope.READ])[1]

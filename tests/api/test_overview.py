@@ -13,11 +13,11 @@ import httpx2
 import pytest
 from sqlalchemy import event, text
 
-from api.overview import History
+from api.overview.overviews import History
 from core.errors import DecodeFailed
 from core.vocabulary import JobState, Scope
 from db.repositories import jobs, sites, workers
-from db.repositories.figures import Tally
+from db.repositories.statistics import Tally
 from db.session import Database
 from tests.api.conftest import Api
 from tests.api.sse import listening

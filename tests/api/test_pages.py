@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from api.pages import NONCE
+from api.web_application import NONCE
 from core.settings import Settings
 from tests.api.conftest import serve
 

@@ -16,10 +16,9 @@ from sqlalchemy import select, text
 from core.identity import Identity
 from core.sealing import InstallationKey
 from core.settings import Settings
-from db.hospital_tables import AuditRecord
 from db.repositories import identities, policies
 from db.session import Database
-from db.tables import Image
+from db.tables import AuditRecord, Image
 from imaging.uids import remapped
 from storage.s3 import S3Store
 from storage.store import image_key

@@ -17,9 +17,9 @@ import pytest
 
 from core.sealing import InstallationKey
 from core.vocabulary import AuditAction, MediaKind, Scope
-from db.hospital_tables import AuditRecord
 from db.repositories import audit, identities, images, policies, sites
 from db.session import Database
+from db.tables import AuditRecord
 from storage.s3 import S3Store
 from tests.api.conftest import Api
 from tests.api.test_jobs import finish, key_of, submit
@@ -194,7 +194,7 @@ def test_lost_pictures_are_an_error_of_ours(
 def test_heavy_libraries_wait_for_the_first_report() -> None:
     """Neither an API process nor an inference worker carries them until a report is asked for."""
     program = (
-        "import sys, api.app, worker.outputs, worker.runtime; "
+        "import sys, api.app, worker.inference.outputs, worker.inference.runtime; "
         "print([name for name in ('highdicom', 'reportlab', 'fhir') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

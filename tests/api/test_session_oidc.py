@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
-from api.oidc import PENDING_COOKIE, Pending
+from api.sessions.oidc import PENDING_COOKIE, Pending
 from core.settings import Settings
 from core.vocabulary import Role
 from db.repositories import users

@@ -12,8 +12,8 @@ from core.vocabulary import Scope
 from db.repositories import sites
 from db.session import Database
 from tests.api.conftest import Api
-from tests.worker.exams import add_image, judge, model, quiet
-from worker.studies import settle_due
+from tests.worker.maintenance.exams import add_image, judge, model, quiet
+from worker.maintenance.studies import settle_due
 
 
 def test_from_open_to_settled_and_back(

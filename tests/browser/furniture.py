@@ -6,7 +6,7 @@ import hashlib
 import time
 
 from tests.browser.stage import CHEST, LEG, Stage, dicom, radiograph
-from tests.worker.marked_app import POISON, marked
+from tests.worker.inference.marked_app import POISON, marked
 
 
 def furnish(stage: Stage) -> dict[str, str]:

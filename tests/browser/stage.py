@@ -19,7 +19,7 @@ from core.vocabulary import Role, Scope
 from db.repositories import sites, users
 from tests.chaos.harness import Platform
 from tests.data import encoded, generated_radiograph, pydicom_file
-from tests.worker.marked_app import HOLD, marked
+from tests.worker.inference.marked_app import HOLD, marked
 
 PASSWORD = "a sentence that only tests may know"
 HOSPITAL, ELSEWHERE = "City Hospital", "Elsewhere"

@@ -16,9 +16,9 @@ from tests.browser.stage import OPERATOR, Stage, radiograph
 from tests.browser.test_admin import choice, confirm, row, taken
 from tests.browser.test_live import mark
 from tests.browser.watch import Watch
+from tests.worker.deliveries.test_c_store import scp
 from tests.worker.factories import publish
-from tests.worker.test_c_store import scp
-from tests.worker.versions import another_version
+from tests.worker.inference.versions import another_version
 
 # Workers follow within ten seconds; the page asks every ten, and is told of jobs at once.
 FOLLOW_MS = 40_000

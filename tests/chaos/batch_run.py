@@ -24,11 +24,10 @@ from sqlalchemy import func, select, text
 
 from core.settings import load_settings
 from core.vocabulary import JobEventKind
-from db.hospital_tables import BatchItem
 from db.repositories import jobs
-from db.tables import Image, Job, JobEvent
+from db.tables import BatchItem, Image, Job, JobEvent
 from lucency.client import Client
-from lucency.processes import child_environment
+from lucency.stack.processes import child_environment
 from tests.chaos.batch_corpus import Expected, make
 from tests.chaos.harness import NORMAL, Platform
 

@@ -28,15 +28,15 @@ from core.vocabulary import JobEventKind, JobState, Scope
 from db.repositories import sites
 from db.session import make_database
 from db.tables import Explanation, Finding, Job, JobEvent, Prediction, Worker
-from lucency.embedded import EmbeddedServers
-from lucency.environment import environment_of
-from lucency.ports import choose_ports
-from lucency.processes import child_environment, kill_process, launched, signal_group, spawn, tail
-from lucency.seaweed import BUCKET
+from lucency.stack.embedded import EmbeddedServers
+from lucency.stack.environment import environment_of
+from lucency.stack.ports import choose_ports
+from lucency.stack.processes import child_environment, kill_process, launched, signal_group, spawn, tail
+from lucency.stack.seaweed import BUCKET
 from storage.s3 import make_store
 from tests.data import encoded, generated_radiograph
 from tests.worker.factories import publish, until
-from tests.worker.marked_app import Marks
+from tests.worker.inference.marked_app import Marks
 
 # A lease that a busy machine does not lose by itself, and everything else as quick as it goes.
 QUICK = {"lease": 4.0, "heartbeat": 0.8, "sweep": 0.5, "stale_hint": 0.5, "retry_base": 0.2, "retry_cap": 0.5}
@@ -88,7 +88,7 @@ class Platform:
         return child_environment(self.home, environment_of(self.settings.model_copy(update=overrides)))
 
     def command(self, name: str) -> list[str]:
-        celery = [sys.executable, "-m", "celery", "-A", "tests.worker.marked_app"]
+        celery = [sys.executable, "-m", "celery", "-A", "tests.worker.inference.marked_app"]
         quiet = ["--without-gossip", "--without-mingle", "-l", "INFO"]
         if name == "api":
             uvicorn = [sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory", "--no-access-log"]

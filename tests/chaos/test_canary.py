@@ -21,7 +21,7 @@ import redis
 from tests.chaos.harness import Platform
 from tests.imaging.encodings import NATIVE
 from tests.imaging.phi import CANARIES, CANARY, WORD, plant
-from tests.worker.receiver import receiving
+from tests.worker.deliveries.receiver import receiving
 
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 PROCESSES = ("api", "services", "beat", "worker-a")

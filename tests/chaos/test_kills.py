@@ -16,7 +16,7 @@ from tests.chaos.batch_corpus import make
 from tests.chaos.batch_run import BatchRun
 from tests.chaos.harness import NORMAL, BlackHole, Platform, Uploads
 from tests.data import encoded, generated_radiograph
-from tests.worker.marked_app import HOLD, marked
+from tests.worker.inference.marked_app import HOLD, marked
 
 
 def test_api_killed_between_commit_and_hint(platform: Platform) -> None:

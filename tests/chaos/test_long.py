@@ -17,10 +17,10 @@ from sqlalchemy import select
 from core.errors import LucencyError
 from core.vocabulary import JobState
 from db.tables import Job, JobEvent, Prediction
-from lucency.servers import Server
+from lucency.stack.servers import Server
 from tests.chaos.harness import NORMAL, WORKERS, Platform, Uploads
 from tests.data import encoded, generated_radiograph
-from tests.worker.marked_app import HOLD, marked
+from tests.worker.inference.marked_app import HOLD, marked
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from core.settings import Settings
 from db.commands import alembic_config
 from db.session import Database, make_database
-from lucency.servers import Credentials, Postgres
+from lucency.stack.servers import Credentials, Postgres
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from core.vocabulary import TERMINAL_STATES, AuditAction, JobState, Role, Scope, SignIn, Verdict
-from db.hospital_tables import Batch, BatchItem, DeliveryRule, SitePolicy
 from db.repositories import audit, feedback, jobs, sessions, shadow_predictions, sign_in, sites, users
 from db.repositories.sites import Principal
 from db.session import Database
+from db.tables import Batch, BatchItem, DeliveryRule, SitePolicy
 from tests.factories import make_image, make_job, make_model, make_outcome
 
 JOB = "id, site_id, image_id, explain, request_hash, max_attempts, deadline_at"

@@ -10,11 +10,10 @@ from sqlalchemy import text
 
 from core.errors import DecodeFailed
 from core.vocabulary import Decision, JobState, ThreeWay
-from db.hospital_tables import Batch, BatchItem
 from db.repositories import jobs
 from db.repositories.jobs import Filter, FindingRecord
 from db.session import Database, Session
-from db.tables import Image, Job, Study
+from db.tables import Batch, BatchItem, Image, Job, Study
 from tests.factories import make_image, make_job, make_model, make_outcome, make_site
 
 REFER = {"decision": "refer", "coverage": 0.9, "lower": 0.2, "upper": 0.8}

@@ -14,16 +14,12 @@ from uuid_utils.compat import uuid7
 from core.sealing import InstallationKey
 from core.settings import Settings
 from core.vocabulary import AuditAction, DeliveryKind, Role, Scope, Verdict
-from db import access_tables, hospital_tables, registry_tables
-from db.access_tables import Feedback, Membership, User
-from db.hospital_tables import Batch, BatchItem, DeliveryRule
 from db.repositories import audit, delivery_rules, identities, jobs, policies, sites
 from db.repositories.jobs.requests import Job
 from db.session import Database, bind
-from db.tables import Base, Image, Study
+from db.tables import Base, Batch, BatchItem, DeliveryRule, Feedback, Image, Membership, Study, User
 from tests.factories import make_image, make_model, make_outcome
 
-assert {access_tables, hospital_tables, registry_tables}, "imported for their tables"
 SHARED = {"model_version", "model_version_event", "worker"}
 # Opened by authentication alone, before a session is bound.
 CLOSED = {"stranger", "user_session"}

@@ -17,9 +17,9 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from core.settings import Settings
 from gateway.state import status_of
-from lucency.environment import environment_of
-from lucency.ports import choose_ports
-from lucency.processes import child_environment, kill_process, spawn, tail
+from lucency.stack.environment import environment_of
+from lucency.stack.ports import choose_ports
+from lucency.stack.processes import child_environment, kill_process, spawn, tail
 from tests.data import generated_radiograph
 from tests.peers import Modality, Orthanc, dcmtk
 from tests.worker.factories import until

@@ -18,9 +18,9 @@ from pydicom.sequence import Sequence
 from core.errors import DicomInvalid, ImageColoured
 from imaging.decode import decode
 from imaging.depth import full_depth
+from imaging.display import PLAIN, DisplayAttributes, display_attributes
 from imaging.header import Limits
-from imaging.sandbox import DecoderPool
-from imaging.showing import PLAIN, Showing, showing_of
+from imaging.sandbox.pool import DecoderPool
 from imaging.stored_header import read_header
 from tests.data import encoded, generated_radiograph, shared
 from tests.imaging.encodings import CODESTREAMS, NATIVE, START
@@ -44,14 +44,14 @@ def depth(data: bytes) -> tuple[NDArray[Any], dict[str, Any]]:
     return values.reshape(described["rows"], described["columns"]), described
 
 
-def showing(data: bytes) -> Showing:
-    return showing_of(read_header(io.BytesIO(data), limits=LIMITS).tree)
+def display(data: bytes) -> DisplayAttributes:
+    return display_attributes(read_header(io.BytesIO(data), limits=LIMITS).tree)
 
 
 def viewed(data: bytes) -> NDArray[np.uint8]:
     """What a viewer shows first: the file's first window, or the percentiles; turned where small values are bright."""
     values, fields = depth(data)
-    shown = showing(data) if data[128:132] == b"DICM" else PLAIN
+    shown = display(data) if data[128:132] == b"DICM" else PLAIN
     window = shown.windows[0] if shown.windows else None
     lower, upper = (window.lower, window.upper) if window else (fields["low"], fields["high"])
     if window is not None and (upper <= fields["minimum"] or lower >= fields["maximum"]):
@@ -126,7 +126,7 @@ def test_real_files(name: str) -> None:
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT"])
 def test_windows_are_pydicoms(function: str) -> None:
     data = dicom(ramp(), WindowCenter=2000, WindowWidth=1001, VOILUTFunction=function, BitsStored=12, HighBit=11)
-    window = showing(data).windows[0]
+    window = display(data).windows[0]
     read = pydicom.dcmread(io.BytesIO(data))
     shown = apply_windowing(np.array([window.lower, window.upper]), read)
     assert shown == pytest.approx([0, 4095], abs=4095 / 1000)
@@ -136,22 +136,22 @@ def test_windows_are_pydicoms(function: str) -> None:
 def test_a_table_is_offered_as_a_straight_line() -> None:
     table = np.concatenate([np.zeros(1000), np.arange(2000) * 2, np.full(1096, 4000)])
     data = dicom(ramp(), VOILUTSequence=lut(0, table, 12), WindowCenter=2000, WindowWidth=1000)
-    line, window = showing(data).windows
+    line, window = display(data).windows
     assert (line.source, window.source) == ("lut", "voi")
     assert 1000 < line.lower < 1100
     assert 2900 < line.upper < 3000
 
 
 def test_spacing() -> None:
-    at_detector = showing(dicom(ramp(), ImagerPixelSpacing=[0.2, 0.1])).spacing
+    at_detector = display(dicom(ramp(), ImagerPixelSpacing=[0.2, 0.1])).spacing
     assert at_detector is not None
     assert (at_detector.rows, at_detector.columns, at_detector.calibrated) == (0.2, 0.1, False)
-    in_patient = showing(dicom(ramp(), ImagerPixelSpacing=[0.2, 0.2], PixelSpacing=[0.15, 0.15])).spacing
+    in_patient = display(dicom(ramp(), ImagerPixelSpacing=[0.2, 0.2], PixelSpacing=[0.15, 0.15])).spacing
     assert in_patient is not None
     assert (in_patient.rows, in_patient.calibrated) == (0.15, True)
-    assert showing(dicom(ramp(), PixelSpacing=[0, 0])).spacing is None
+    assert display(dicom(ramp(), PixelSpacing=[0, 0])).spacing is None
     with pytest.raises(DicomInvalid):
-        showing(dicom(ramp(), RescaleSlope=0, RescaleIntercept=0))
+        display(dicom(ramp(), RescaleSlope=0, RescaleIntercept=0))
 
 
 def test_raster_files() -> None:

@@ -12,9 +12,9 @@ from PIL import Image
 
 from core.errors import DicomInvalid, PixelsTooLarge
 from imaging import frames
+from imaging.decode_requests import FrameRequest, PictureFormat, PictureRequest, read, written
 from imaging.header import Limits
-from imaging.sandbox import DecoderPool
-from imaging.wish import FrameWish, PictureFormat, PictureWish, read, written
+from imaging.sandbox.pool import DecoderPool
 from tests.data import pydicom_file, shared
 from tests.imaging.encodings import CODESTREAMS, EIGHT_BIT, NATIVE, START
 from tests.imaging.encodings import written as encoded
@@ -32,7 +32,7 @@ def pool() -> Iterator[DecoderPool]:
 
 
 def of(data: bytes) -> bytes:
-    return frames.answer(data, FrameWish(), limits=LIMITS)[1]
+    return frames.answer(data, FrameRequest(), limits=LIMITS)[1]
 
 
 def little(pixels: np.ndarray) -> bytes:
@@ -80,9 +80,9 @@ def test_pictures(pool: DecoderPool) -> None:
     pixels = ramp(400, 300)
     data = dicom(pixels, syntax=START + ".1")
 
-    def shown(**wishes: object) -> Image.Image:
-        wish = PictureWish(**wishes)  # type: ignore[arg-type]
-        made = Image.open(io.BytesIO(pool.picture(io.BytesIO(data), wish, size=len(data))))
+    def shown(**asked: object) -> Image.Image:
+        request = PictureRequest(**asked)  # type: ignore[arg-type]
+        made = Image.open(io.BytesIO(pool.picture(io.BytesIO(data), request, size=len(data))))
         made.load()
         return made
 
@@ -109,11 +109,11 @@ def test_refusals_come_back_as_they_are() -> None:
     with DecoderPool(size=1, memory_bytes=1 << 30, timeout_s=10, limits=Limits(pixels=10)) as small:
         for _ in range(2):
             with pytest.raises(PixelsTooLarge):
-                small.picture(io.BytesIO(data), PictureWish(), size=len(data))
+                small.picture(io.BytesIO(data), PictureRequest(), size=len(data))
 
 
 def test_a_wish_travels() -> None:
-    wish = PictureWish(window=(1.5, 2.0, "SIGMOID"), source=(1, 2, -3, 4), viewport=(5, 6), quality=7)
-    assert read(written(wish)) == wish
-    assert read(written(FrameWish())) == FrameWish()
+    request = PictureRequest(window=(1.5, 2.0, "SIGMOID"), source=(1, 2, -3, 4), viewport=(5, 6), quality=7)
+    assert read(written(request)) == request
+    assert read(written(FrameRequest())) == FrameRequest()
     assert read(written(None)) is None

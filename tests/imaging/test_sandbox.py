@@ -15,7 +15,7 @@ from core.errors import DecodeFailed, DecompressedTooLarge, ImageTruncated, Pixe
 from core.settings import load_settings
 from imaging.decode import decode
 from imaging.header import Limits
-from imaging.sandbox import DecoderPool
+from imaging.sandbox.pool import DecoderPool
 from tests.data import encoded, generated_radiograph
 from tests.imaging.encodings import png, slow_jpeg
 from tests.imaging.reference import dicom, ramp
@@ -33,7 +33,7 @@ def pool() -> Iterator[DecoderPool]:
 
 
 def children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "imaging.sandbox" in child.cmdline()]
+    return [child for child in psutil.Process().children() if "imaging.sandbox.child" in child.cmdline()]
 
 
 def test_equals_the_decode_in_process_and_reports_errors_as_they_are(pool: DecoderPool) -> None:
@@ -117,7 +117,7 @@ def test_a_stopped_child_ends_at_the_timeout() -> None:
 
 def test_the_kernel_ends_a_child_that_burns_its_cpu() -> None:
     program = (
-        f"from imaging.sandbox_child import allow_cpu, limit\nlimit({GIB})\nallow_cpu(0.1)\nwhile True:\n    pass\n"
+        f"from imaging.sandbox.child import allow_cpu, limit\nlimit({GIB})\nallow_cpu(0.1)\nwhile True:\n    pass\n"
     )
     burning = subprocess.run([sys.executable, "-c", program], timeout=120, check=False)
     assert burning.returncode == -signal.SIGXCPU
@@ -125,7 +125,7 @@ def test_the_kernel_ends_a_child_that_burns_its_cpu() -> None:
 
 def test_a_child_can_write_no_file(tmp_path: Path) -> None:
     program = (
-        "import signal\nfrom imaging.sandbox_child import limit\n"
+        "import signal\nfrom imaging.sandbox.child import limit\n"
         f"signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nlimit({GIB})\n"
         f"open({str(tmp_path / 'file')!r}, 'wb', buffering=0).write(b'x')\n"
     )
@@ -138,7 +138,7 @@ def test_a_daemonic_child_may_have_decoders(library: str, tmp_path: Path) -> Non
     """As Celery's prefork children are."""
     (tmp_path / "image.png").write_bytes(PNG)
     program = (
-        f"import {library} as processes\nfrom pathlib import Path\nfrom imaging.sandbox import DecoderPool\n"
+        f"import {library} as processes\nfrom pathlib import Path\nfrom imaging.sandbox.pool import DecoderPool\n"
         "def work():\n    assert processes.current_process().daemon\n"
         f"    with DecoderPool(size=1, memory_bytes={GIB}, timeout_s=10) as pool:\n"
         f"        data = Path({str(tmp_path / 'image.png')!r}).read_bytes()\n"
@@ -161,7 +161,7 @@ def test_threads_share_the_children() -> None:
 
 def test_children_end_with_their_parent() -> None:
     program = (
-        "from imaging.sandbox import DecoderPool\nimport psutil, time\n"
+        "from imaging.sandbox.pool import DecoderPool\nimport psutil, time\n"
         f"pool = DecoderPool(size=1, memory_bytes={GIB}, timeout_s=10)\npool.warm_up()\n"
         "print(psutil.Process().children()[0].pid, flush=True)\ntime.sleep(60)\n"
     )

@@ -18,7 +18,7 @@ from core.vocabulary import MediaKind
 from imaging.decode import decode
 from imaging.header import Limits
 from imaging.identify import HEAD_BYTES, identify
-from imaging.storing import scan, to_store
+from imaging.ingest import scan, to_store
 from tests.data import shared
 from tests.imaging.encodings import CODESTREAMS, EIGHT_BIT, NATIVE, written
 from tests.imaging.reference import dicom, ramp

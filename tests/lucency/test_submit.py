@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from core.errors import Forbidden, IdentityKeyMissing, LucencyError, PixelsTooLarge, StackFailed, Unauthorized
 from lucency.client import Client, WaitTimeout
-from lucency.commands import app, exit_code
+from lucency.commands import app
+from lucency.exit_status import exit_code
 from lucency.submit import Item, overall
 
 

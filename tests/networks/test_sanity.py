@@ -13,8 +13,8 @@ import pytest
 from core.errors import BundleInvalid
 from core.vocabulary import SanityFlag
 from networks.bundle import SANITY, Bundle, write_manifest
+from networks.image_statistics import STATISTICS
 from networks.manifest import Sanity
-from networks.picture import STATISTICS
 from networks.preprocessing import Preprocessing
 from networks.sanity import PROBES, Component, SanityModel, Subspace, enlargement
 from tests.bundles import tiny_bundle
@@ -117,7 +117,7 @@ def test_a_damaged_file_is_refused(sound: Bundle, damage: str) -> None:
 
 def test_the_worker_needs_no_tensorflow_for_it() -> None:
     code = (
-        "import sys, networks.sanity, networks.stability, networks.picture;"
+        "import sys, networks.sanity, networks.stability, networks.image_statistics;"
         "assert not {'tensorflow', 'keras', 'sklearn', 'scipy'} & set(sys.modules), 'loaded'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

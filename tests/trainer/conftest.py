@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.data import encoded, generated_radiograph
-from trainer.recipe import Recipe
+from trainer.recipes.recipe import Recipe
 
 RECIPE = {
     "name": "tiny",

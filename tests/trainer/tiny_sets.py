@@ -126,10 +126,10 @@ def train_recipe(name: str, folder: Path, *changes: str) -> Path:
 
     `changes` are those of --set, after what makes it quick. Loads TensorFlow.
     """
-    from trainer.commands import RECIPES
-    from trainer.progress import Lines
-    from trainer.recipe import load_recipe
-    from trainer.running import run_recipe
+    from trainer.commands.train import RECIPES
+    from trainer.recipes.recipe import load_recipe
+    from trainer.shipping.run import run_recipe
+    from trainer.training.progress import Lines
 
     file = RECIPES / f"{name}.yaml"
     shipped = load_recipe(file)

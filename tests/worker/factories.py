@@ -18,7 +18,7 @@ from core.vocabulary import JobState, MediaKind
 from db.repositories import images, jobs, model_versions
 from db.session import Database
 from db.tables import Job
-from lucency.environment import environment_of
+from lucency.stack.environment import environment_of
 from networks.bundle import Bundle
 from networks.manifest import MANIFEST_NAME
 from storage.store import ObjectStore, bundle_prefix, image_key

@@ -6,7 +6,7 @@ import socket
 import threading
 from contextlib import suppress
 
-from lucency.ports import choose_ports
+from lucency.stack.ports import choose_ports
 
 
 class Forwarder:

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from core.settings import inherited_environment
 from db.repositories import workers
 from db.session import Database
-from worker.presence import worker_name
+from worker.inference.worker_info import worker_name
 
 
 def health(environment: dict[str, str]) -> int:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from core.errors import DataInvalid
 from networks.bundle import Bundle
 from networks.engines import Engine, EngineOutput
-from trainer.arrays import Unreadable, load_image, load_images
 from trainer.datasets import Record
+from trainer.input_pipeline.arrays import Unreadable, load_image, load_images
 
 BATCH = 8
 Progress = Callable[[int, int], None]

@@ -18,11 +18,11 @@ from networks.bundle import SANITY, Bundle
 from networks.engines import Engine
 from networks.manifest import Conformal
 from networks.sanity import SanityModel
-from trainer.boxes import boxes_of
 from trainer.datasets import UNKNOWN, Record, of_split
 from trainer.evaluation.predictions import Predictions
 from trainer.evaluation.questions import questions
-from trainer.recipe import Trust
+from trainer.input_pipeline.boxes import boxes_of
+from trainer.recipes.recipe import Trust
 from trainer.trust.conformal import fit_conformal
 from trainer.trust.localisation import measure_localisation
 from trainer.trust.markers import measure_markers

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from networks.picture import covered, placed
+from networks.image_statistics import covered, placed
 from networks.preprocessing import Window
 
 Pixels = NDArray[np.uint8]

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from imaging.projection import Window, project
 from networks.bundle import Bundle
 from networks.regions import normalise, regions_of_interest
-from trainer.boxes import Box
 from trainer.datasets import Record
 from trainer.evaluation.bootstrap import Floats, Ints
+from trainer.input_pipeline.boxes import Box
 from trainer.trust.observation import Observation, decision_thresholds
 from trainer.trust.shares import means
 

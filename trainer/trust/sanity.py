@@ -17,8 +17,8 @@ from sklearn.metrics import roc_auc_score
 from core.vocabulary import SanityFlag
 from networks.bundle import Bundle
 from networks.engines import Engine
+from networks.image_statistics import picture_statistics
 from networks.manifest import Sanity
-from networks.picture import picture_statistics
 from networks.preprocessing import Window
 from networks.sanity import CLIP, SanityModel, Subspace, probe_inputs, raw_components
 from trainer.trust.alterations import Alteration, altered, blurred, inverted, varied

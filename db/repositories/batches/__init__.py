@@ -4,7 +4,7 @@ All files of one content are decided together, by one guarded statement, in the 
 """
 
 from db.repositories.batches.closing import cancel, complete
-from db.repositories.batches.filing import Decision, find_answer, hold, look, note_altered, reject, settle
+from db.repositories.batches.items import Decision, find_answer, hold, look, note_altered, reject, settle
 from db.repositories.batches.manifests import Entry, add_entries, adopt_known, begin, find_by_key
 from db.repositories.batches.queries import Item, Tally, awaited, get, items, needed, page, tallies
 

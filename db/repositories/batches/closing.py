@@ -8,10 +8,9 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from core.errors import BatchCancelled, NotInManifest, NotReceived
-from db.hospital_tables import Batch
 from db.repositories import jobs
 from db.repositories.batches.queries import get
-from db.tables import ACTIVE_STATES, quoted
+from db.tables import ACTIVE_STATES, Batch, quoted
 
 _CLOSE = text("""
 UPDATE batch SET state = 'closed', closed_at = now() WHERE id = :batch_id AND site_id = :site_id AND state = 'open'

@@ -12,9 +12,8 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from core.errors import IdempotencyMismatch
-from db.hospital_tables import Batch, BatchItem
 from db.repositories import jobs
-from db.tables import ACTIVE_STATES, quoted
+from db.tables import ACTIVE_STATES, Batch, BatchItem, quoted
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import NotFound
 from core.vocabulary import TERMINAL_STATES, BatchItemState, JobState
-from db.hospital_tables import Batch, BatchItem
-from db.tables import UNSUCCESSFUL_STATES, Job, quoted
+from db.tables import UNSUCCESSFUL_STATES, Batch, BatchItem, Job, quoted
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ moves.
 """
 
 from db.repositories.jobs.bulk import Bulk, cancel_chosen, replay_chosen
+from db.repositories.jobs.bulk_submit import answering, cancel_many, submit_many
 from db.repositories.jobs.claims import Claim, claim, heartbeat, release
 from db.repositories.jobs.finish import FindingRecord, Outcome, fail, succeed
 from db.repositories.jobs.listing import Cause, Filter, causes, count, ids, page
-from db.repositories.jobs.many import answering, cancel_many, submit_many
 from db.repositories.jobs.queries import counts_by_state, events, get, oldest_due_age, recorded, result
 from db.repositories.jobs.requests import Submission, cancel, find_by_key, release_held, replay, submit
 from db.repositories.jobs.sweeping import SweepReport, due, sweep

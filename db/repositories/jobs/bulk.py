@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from core.vocabulary import TERMINAL_STATES
+from db.repositories.jobs.bulk_submit import cancel_many
 from db.repositories.jobs.limits import room
-from db.repositories.jobs.many import cancel_many
 from db.tables import UNSUCCESSFUL_STATES
 
 _IDS = ARRAY(Uuid())

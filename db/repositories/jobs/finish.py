@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 from core.errors import LucencyError
 from core.vocabulary import Decision, JobState
 from db.repositories.jobs.claims import Claim
-from db.repositories.jobs.telling import telling
+from db.repositories.jobs.outbox import with_deliveries
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class FindingRecord:
 class Outcome:
     """The result of one claim. `window`: left, top, right, bottom in fractions of the heatmap's grid.
 
-    `produced_by`: what a replay must have alike (`worker.provenance`). `probabilities`, `routing`, `sanity`,
+    `produced_by`: what a replay must have alike (`worker.inference.provenance`). `probabilities`, `routing`, `sanity`,
     `input_statistics` as in the table.
     """
 
@@ -63,7 +63,7 @@ class Outcome:
     input_statistics: Mapping[str, float] | None = None
 
 
-_SUCCEED = telling("""
+_SUCCEED = with_deliveries("""
 WITH input AS (
     SELECT * FROM jsonb_to_recordset(CAST(:outcomes AS jsonb)) AS outcome (
         prediction_id uuid, job_id uuid, fence bigint, model_version_id uuid, engine text, region text,
@@ -110,7 +110,7 @@ WITH input AS (
 SELECT id FROM moved
 """)
 
-_FAIL = telling("""
+_FAIL = with_deliveries("""
 WITH held AS (
     SELECT id, CASE WHEN NOT :retryable THEN 'failed' WHEN attempt >= max_attempts THEN 'dead' ELSE 'retry_wait' END
         AS next

@@ -17,8 +17,7 @@ from sqlalchemy import ColumnElement, CompoundSelect, Select, exists, false, fun
 from sqlalchemy.orm import Session, aliased, contains_eager
 
 from core.vocabulary import JobState, ThreeWay
-from db.hospital_tables import Batch, BatchItem
-from db.tables import UNSUCCESSFUL_STATES, WORKED_STATES, Image, Job
+from db.tables import UNSUCCESSFUL_STATES, WORKED_STATES, Batch, BatchItem, Image, Job
 
 Position = tuple[datetime, UUID]
 Listed = Select[UUID, datetime]

@@ -15,8 +15,8 @@ from core.errors import IdempotencyMismatch, NotFound, TransitionIllegal
 from core.vocabulary import JobState
 from db.repositories import studies
 from db.repositories.jobs.limits import require_room
+from db.repositories.jobs.outbox import with_deliveries
 from db.repositories.jobs.queries import get
-from db.repositories.jobs.telling import telling
 from db.tables import UNSUCCESSFUL_STATES, Image, Job
 
 
@@ -49,7 +49,7 @@ WITH made AS (
 SELECT id FROM made
 """)
 
-_CANCEL = telling("""
+_CANCEL = with_deliveries("""
 WITH moved AS (
     UPDATE job SET state = 'cancelled', cancel_requested_at = now(), finished_at = now(), lease_owner = NULL,
         lease_expires_at = NULL

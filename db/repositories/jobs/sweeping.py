@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core.errors import DeadlineExceeded, WorkerCrashed
-from db.repositories.jobs.telling import telling
+from db.repositories.jobs.outbox import with_deliveries
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class SweepReport:
     due: int
 
 
-_RECOVER = telling("""
+_RECOVER = with_deliveries("""
 WITH lost AS (
     SELECT id, CASE WHEN crash_count + 1 >= :max_crashes OR attempt >= max_attempts THEN 'dead' ELSE 'retry_wait' END
         AS next
@@ -40,7 +40,7 @@ WITH lost AS (
 SELECT count(*) FILTER (WHERE state = 'retry_wait'), count(*) FILTER (WHERE state = 'dead') FROM moved
 """)
 
-_EXPIRE = telling("""
+_EXPIRE = with_deliveries("""
 WITH late AS (
     SELECT id FROM job WHERE state IN ('queued', 'retry_wait') AND deadline_at <= now()
     ORDER BY deadline_at LIMIT :limit FOR UPDATE SKIP LOCKED

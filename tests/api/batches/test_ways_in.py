@@ -25,7 +25,7 @@ from tests.api.batches.conftest import BROKEN, JSON, Files, end, items, look, ma
 from tests.api.conftest import Api, Trace, serve
 from tests.api.test_intake import END, FORM, ROOT, free_port, part
 from tests.api.test_memory import wait_until_served
-from worker import maintenance
+from worker.maintenance import reconciler
 
 MEBIBYTE = 1024 * 1024
 
@@ -170,8 +170,8 @@ def test_presigned(client: httpx2.Client, batch: JSON, store: S3Store, settings:
     assert send_to_store(posts[names[3]], picture(3)) == 204  # and never told of
     assert end(client, batch)["counts"] == {"awaiting": 0, "job": 1, "rejected": 4, "duplicate": 1}
     assert client.post(path, json={"sha256": names}).json()["code"] == "batch_closed"
-    young = maintenance.reconcile(database, store, settings)
-    old = maintenance.reconcile(database, store, settings.model_copy(update={"orphan_age": 0.001}))
+    young = reconciler.reconcile(database, store, settings)
+    old = reconciler.reconcile(database, store, settings.model_copy(update={"orphan_age": 0.001}))
     assert (young.removed_uploads, old.removed_uploads) == (0, 1)
     assert list(store.list("staging/")) == []
 
@@ -240,7 +240,7 @@ def send_all(api: Api, batch: JSON, by_name: dict[str, bytes], accepted: list[st
 
 
 def test_spools_are_nameless(tmp_path: Path) -> None:
-    from api.spool import Scratch
+    from api.uploads.spool import Scratch
 
     with Scratch(tmp_path, limit=10) as scratch:
         scratch.write(b"12345")

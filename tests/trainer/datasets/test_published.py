@@ -11,10 +11,10 @@ from core.errors import DataInvalid
 from networks.preprocessing import Preprocessing
 from tests.data import shared
 from tests.trainer.datasets import trees
-from trainer.arrays import load_images
 from trainer.datasets import DataSet, Record, read
 from trainer.datasets.layouts import fracatlas as fracatlas_layout
 from trainer.datasets.layouts.nih import LABELS
+from trainer.input_pipeline.arrays import load_images
 
 
 def by_name(data_set: DataSet) -> dict[str, Record]:

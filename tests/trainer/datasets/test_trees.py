@@ -7,8 +7,8 @@ import pytest
 from core.errors import DataInvalid
 from networks.preprocessing import Preprocessing
 from tests.trainer.datasets import trees
-from trainer.arrays import load_images
 from trainer.datasets import read
+from trainer.input_pipeline.arrays import load_images
 
 KAGGLE = [
     f"{split}/{name}/{index}.jpg"

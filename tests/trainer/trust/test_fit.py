@@ -18,7 +18,7 @@ from tests.trainer.trust.conftest import bones
 from trainer import trust
 from trainer.datasets import Record
 from trainer.evaluation import predict
-from trainer.recipe import Trust
+from trainer.recipes.recipe import Trust
 
 pytestmark = [
     pytest.mark.keras,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from networks.bundle import Bundle
 from networks.preprocessing import Window
 from tests.trainer.trust.conftest import Seeing, bones
-from trainer.boxes import Box
+from trainer.input_pipeline.boxes import Box
 from trainer.trust.localisation import localise, measure_localisation
 
 pytestmark = [

@@ -1,0 +1,1 @@
+"""Live pages: one stream per tab that says what changed."""

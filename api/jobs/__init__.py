@@ -1,0 +1,1 @@
+"""Jobs over HTTP: the one way in, one by one, and by the many."""

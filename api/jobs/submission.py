@@ -1,0 +1,228 @@
+"""The one way in: a spooled upload becomes a stored Image and a queued Job, or nothing at all.
+
+Order (docs/architecture.md, "One upload, in order"): identify and pre-scan, de-identify, put the object, one
+transaction for the rows, commit, hint. A put is repeatable and outside any transaction; a refusal takes the object
+back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, Protocol
+from uuid import UUID
+
+import anyio.to_thread
+
+from api.backends import Backends
+from api.jobs.schemas import JobView
+from api.jobs.views import job_view
+from api.uploads.content import Content
+from api.uploads.request_body import Upload
+from core.errors import LucencyError, NoActiveModel, RequestInvalid, TypeMismatch
+from core.vocabulary import MediaKind
+from db.repositories import images, jobs, model_versions
+from db.repositories.sites import Principal
+from db.session import Session
+from db.tables import Image
+from imaging.header import Header
+from imaging.identify import identify
+
+FIELDS = frozenset({"priority", "explain", "stability"})
+TRUTHS = {"true": True, "1": True, "false": False, "0": False, "": False}
+PRIORITIES = range(-10, 11)
+MAX_EXPLAIN = 32
+
+EXTENSIONS = {
+    ".dcm": MediaKind.DICOM, ".dicom": MediaKind.DICOM, ".dic": MediaKind.DICOM, ".ima": MediaKind.DICOM,
+    ".png": MediaKind.PNG,
+    ".jpg": MediaKind.JPEG, ".jpeg": MediaKind.JPEG, ".jpe": MediaKind.JPEG, ".jfif": MediaKind.JPEG,
+}  # fmt: skip
+# Names that say something which we never accept; an unknown extension (`1.2.840.113`) says nothing.
+OTHER_EXTENSIONS = frozenset(
+    {".avif", ".bmp", ".eps", ".exe", ".gif", ".heic", ".html", ".jp2", ".mp4", ".nii", ".pdf", ".svg", ".tif", ".tiff"}
+    | {".webp", ".zip"}
+)
+CONTENT_TYPES = {
+    "application/dicom": MediaKind.DICOM,
+    "image/dicom": MediaKind.DICOM,
+    "image/png": MediaKind.PNG,
+    "image/jpeg": MediaKind.JPEG,
+    "image/jpg": MediaKind.JPEG,
+    "image/pjpeg": MediaKind.JPEG,
+}
+OTHER_CONTENT_TYPES = ("image/", "audio/", "video/", "application/pdf", "application/zip")
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitOptions:
+    """The form's fields: `explain` None leaves the labels to the active model."""
+
+    priority: int
+    explain: tuple[str, ...] | None
+    stability: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """`created` is false where the Idempotency-Key had already made the job."""
+
+    job: JobView
+    created: bool
+
+
+def read_options(fields: dict[str, str]) -> SubmitOptions:
+    """Raises RequestInvalid for an unknown field or a value out of range."""
+    if unknown := sorted(set(fields) - FIELDS):
+        raise RequestInvalid(f"Unknown field '{unknown[0][:40]}'; known are file, {', '.join(sorted(FIELDS))}.")
+    text = fields.get("priority", "0").strip()
+    if not text.removeprefix("-").isdecimal() or not text.isascii() or len(text) > 4 or int(text) not in PRIORITIES:
+        raise RequestInvalid(f"priority must be a whole number from {PRIORITIES.start} to {PRIORITIES.stop - 1}.")
+    stability = TRUTHS.get(fields.get("stability", "").strip().lower())
+    if stability is None:
+        raise RequestInvalid("stability must be true or false.")
+    if "explain" not in fields:
+        return SubmitOptions(priority=int(text), explain=None, stability=stability)
+    labels = dict.fromkeys(label.strip() for label in fields["explain"].split(",") if label.strip())
+    if len(labels) > MAX_EXPLAIN:
+        raise RequestInvalid(f"explain may name at most {MAX_EXPLAIN} labels.")
+    return SubmitOptions(priority=int(text), explain=tuple(labels), stability=stability)
+
+
+def require_honest(kind: MediaKind, *, file_name: str, content_type: str) -> None:
+    """The content decides; a name or type that claims something else is refused. Raises TypeMismatch."""
+    extension = PurePath(file_name.replace("\\", "/")).suffix.lower()
+    named = EXTENSIONS.get(extension)
+    if (named is not None and named is not kind) or extension in OTHER_EXTENSIONS:
+        raise TypeMismatch(f"The content is {kind.value.upper()}, the file name's extension says otherwise.")
+    media_type = content_type.partition(";")[0].strip().lower()
+    typed = CONTENT_TYPES.get(media_type)
+    if (typed is not None and typed is not kind) or (typed is None and media_type.startswith(OTHER_CONTENT_TYPES)):
+        raise TypeMismatch(f"The content is {kind.value.upper()}, the part's Content-Type says otherwise.")
+
+
+def request_hash(upload: Upload, options: SubmitOptions) -> str:
+    """SHA-256 over what the client asked for: the bytes it sent, and the fields as it gave them."""
+    asked: list[Any] = [upload.spool.received_sha256, options.priority, options.explain]
+    if options.stability:  # requests of the release before keep their hash
+        asked.append("stability")
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
+class Place(Protocol):
+    """What an upload belongs to, such as a Batch: asked and told in the very transaction that records its Job."""
+
+    def find(self, session: Session, *, image_id: UUID, explain: tuple[str, ...]) -> UUID | None:
+        """A Job of this Site that does for the Image, so that none is made."""
+
+    def settle(self, session: Session, *, job_id: UUID, made: bool) -> None:
+        """The upload has this Job; `made` is false where `find` named it."""
+
+
+class Submission:
+    """One caller's upload on its way in."""
+
+    def __init__(
+        self, backends: Backends, principal: Principal, *, idempotency_key: str | None, place: Place | None = None
+    ) -> None:
+        self._backends = backends
+        self._principal = principal
+        self._key = idempotency_key
+        self._place = place
+
+    async def run(self, upload: Upload) -> Submitted:
+        """Store and enqueue. Raises InputRejected subclasses, InstanceConflict, QuotaExceeded, Unavailable subclasses.
+
+        After a refusal (4xx) neither a row nor an object of it remains.
+        """
+        limiters = self._backends.limiters
+        options = read_options(upload.fields)
+        asked = request_hash(upload, options)
+        content = Content(self._backends, self._principal, upload.spool)
+        try:
+            header = await anyio.to_thread.run_sync(self._inspect, upload, content, limiter=limiters.prescan)
+            explain, repeated = await anyio.to_thread.run_sync(self._prepare, content, header, options, asked)
+            if repeated is not None:
+                return Submitted(repeated, created=False)
+            await anyio.to_thread.run_sync(content.store, limiter=limiters.store)
+            try:
+                submitted = await anyio.to_thread.run_sync(self._record, content, options, explain, asked)
+            except LucencyError as error:
+                await anyio.to_thread.run_sync(content.take_back, error.code, limiter=limiters.store)
+                raise
+            await anyio.to_thread.run_sync(content.ensure_stored, limiter=limiters.store)
+        finally:
+            content.close()
+        if submitted.created:
+            await anyio.to_thread.run_sync(self._backends.broker.hint, limiter=limiters.broker)
+        return submitted
+
+    @staticmethod
+    def _inspect(upload: Upload, content: Content) -> Header:
+        kind = identify(upload.spool.head)
+        require_honest(kind, file_name=upload.file_name, content_type=upload.content_type)
+        return content.scan(kind)
+
+    def _prepare(
+        self, content: Content, header: Header, options: SubmitOptions, asked: str
+    ) -> tuple[tuple[str, ...], JobView | None]:
+        """The labels to explain, and the job that an earlier request with the same key made."""
+        with self._backends.database.unit_of_work(site_id=self._principal.site_id) as session:
+            if self._key is not None:
+                earlier = jobs.find_by_key(
+                    session, site_id=self._principal.site_id, idempotency_key=self._key, request_hash=asked
+                )
+                if earlier is not None:
+                    image = images.get(session, site_id=self._principal.site_id, image_id=earlier.image_id)
+                    return (), job_view(earlier, image)
+            explain = labels_to_explain(session, options)
+            content.decide(session, header)
+            return explain, None
+
+    def _record(self, content: Content, options: SubmitOptions, explain: tuple[str, ...], asked: str) -> Submitted:
+        with self._backends.database.unit_of_work(site_id=self._principal.site_id) as session:
+            image = content.record(session)
+            known = None if self._place is None else self._place.find(session, image_id=image.id, explain=explain)
+            if known is not None:
+                known_job = jobs.get(session, site_id=self._principal.site_id, job_id=known)
+                submission = jobs.Submission(known_job, created=False)
+            else:
+                submission = self._enqueue(session, image, options, explain, asked)
+            if self._place is not None:
+                self._place.settle(session, job_id=submission.job.id, made=submission.created)
+            content.note(session, image, job_id=submission.job.id)
+            return Submitted(job_view(submission.job, image), created=submission.created)
+
+    def _enqueue(
+        self, session: Session, image: Image, options: SubmitOptions, explain: tuple[str, ...], asked: str
+    ) -> jobs.Submission:
+        settings = self._backends.settings
+        return jobs.submit(
+            session,
+            site_id=self._principal.site_id,
+            image_id=image.id,
+            request_hash=asked,
+            idempotency_key=self._key,
+            priority=options.priority,
+            explain=explain,
+            stability=options.stability,
+            max_attempts=settings.max_attempts,
+            deadline_s=settings.job_deadline,
+            queue_limit=settings.queue_limit,
+            site_active_limit=settings.site_active_limit,
+        )
+
+
+def labels_to_explain(session: Session, options: SubmitOptions) -> tuple[str, ...]:
+    """The asked labels, checked against the active model, or its default. Raises NoActiveModel, RequestInvalid."""
+    model = model_versions.active(session)
+    if model is None:
+        raise NoActiveModel
+    if options.explain is None:
+        explanation = model.manifest.get("explanation", {})
+        return tuple(explanation.get("default", model.explainable[:1]))
+    if unknown := [label for label in options.explain if label not in model.explainable]:
+        raise RequestInvalid(f"'{unknown[0][:40]}' cannot be explained; {', '.join(model.explainable)} can.")
+    return options.explain

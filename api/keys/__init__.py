@@ -1,0 +1,1 @@
+"""A Site's API keys."""

@@ -1,0 +1,1 @@
+"""ModelVersions over HTTP: what they are, and what operators do with them."""

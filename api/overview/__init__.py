@@ -1,0 +1,1 @@
+"""The overview of queue, rates, workers and servers."""

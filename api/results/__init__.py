@@ -1,0 +1,1 @@
+"""Results over HTTP: Findings, explanations, and one answer for simple clients."""

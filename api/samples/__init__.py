@@ -1,0 +1,1 @@
+"""Real radiographs for who has none at hand."""

@@ -1,0 +1,1 @@
+"""Signing in and out: passwords, single sign-on, one's own sessions."""

@@ -1,0 +1,1 @@
+"""Sites: the caller's own, and all of the platform's."""

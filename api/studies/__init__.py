@@ -1,0 +1,1 @@
+"""Studies: the images of one exam together."""

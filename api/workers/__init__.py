@@ -1,0 +1,1 @@
+"""Workers: who works, and what operators want of them."""

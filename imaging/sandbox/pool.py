@@ -1,0 +1,265 @@
+"""The pool of decoder processes: what a hostile file can do ends with the child.
+
+The children are plain subprocesses of `python -m imaging.sandbox.child`, which stay and answer one request after the
+other over their standard streams (docs/decisions/0001-decoders-are-subprocesses.md).
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import IO, BinaryIO, Self
+
+import numpy as np
+
+from core.errors import DecodeFailed, InputRejected, LucencyError
+from core.settings import inherited_environment
+from core.vocabulary import MediaKind
+from imaging.decode_requests import DecodeRequest, FrameRequest, FullDepthRequest, PictureRequest, written
+from imaging.header import Limits
+from imaging.radiograph import Radiograph
+from imaging.sandbox.protocol import ANSWER, REQUEST
+
+# Nothing of the parent's environment reaches the child but what a dynamic loader may need.
+PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "OPENCV_FOR")}
+START_TIMEOUT = 60.0
+COPY_BYTES = 256 * 1024
+PACKAGES = Path(__file__).resolve().parents[2]
+
+
+def error_classes() -> dict[str, type[LucencyError]]:
+    """What a child may report, by wire code: any rejection, or DecodeFailed."""
+    found: dict[str, type[LucencyError]] = {DecodeFailed.code: DecodeFailed}
+    waiting: list[type[LucencyError]] = [InputRejected]
+    while waiting:
+        kind = waiting.pop()
+        found[kind.code] = kind
+        waiting.extend(kind.__subclasses__())
+    return found
+
+
+class _Child:
+    """One decoder process. Used by one thread at a time."""
+
+    def __init__(self, *, memory_bytes: int, limits: Limits) -> None:
+        environment = inherited_environment()
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "imaging.sandbox.child", str(memory_bytes), json.dumps(asdict(limits))],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/",
+            env={name: environment[name] for name in PASSED_ON if name in environment}
+            | ONE_THREAD
+            | {"PYTHONPATH": str(PACKAGES)},
+        )  # fmt: skip
+        if self._process.stdin is None or self._process.stdout is None:
+            raise DecodeFailed("The decoder did not start")
+        self._in: IO[bytes] = self._process.stdin
+        self._out: IO[bytes] = self._process.stdout
+        self._expired = False
+        self.warm = False
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ask(self, data: bytes, *, longest_side: int, timeout_s: float) -> tuple[dict[str, object], bytes]:
+        """One request. Raises DecodeFailed where the child dies or is killed at its time; it is of no use then."""
+        taken: list[bytes] = []
+        head = self.ask_for(None, [data], size=len(data), longest_side=longest_side, timeout_s=timeout_s, take=taken)
+        return head, b"".join(taken)
+
+    def ask_for(
+        self,
+        request: DecodeRequest | None,
+        pieces: Iterable[bytes],
+        *,
+        size: int,
+        longest_side: int,
+        timeout_s: float,
+        take: list[bytes] | BinaryIO,
+    ) -> dict[str, object]:
+        """As `ask`, of a file of `size` bytes in `pieces`; the answer's bytes go to `take`: one piece of a list, or a
+        file, without ever being in memory as a whole.
+        """
+        watch = threading.Timer(timeout_s if self.warm else timeout_s + START_TIMEOUT, self._expire)
+        watch.daemon = True
+        watch.start()
+        wanted = written(request)
+        try:
+            self._in.write(REQUEST.pack(len(wanted), longest_side, timeout_s, size))
+            self._in.write(wanted)
+            for piece in pieces:
+                self._in.write(piece)
+            self._in.flush()
+            head, length = ANSWER.unpack(self._exactly(ANSWER.size))
+            answer: dict[str, object] = json.loads(self._exactly(head))
+            if isinstance(take, list):
+                take.append(self._exactly(length))
+            else:
+                self._copy(length, take)
+        except (OSError, EOFError) as error:
+            raise DecodeFailed(
+                "Decoding took too long" if self._expired else "The decoder crashed or ran out of memory on this image",
+            ) from error
+        finally:
+            watch.cancel()
+        self.warm = True
+        return answer
+
+    def _copy(self, length: int, target: BinaryIO) -> None:
+        while length > 0:
+            piece = self._exactly(min(length, COPY_BYTES))
+            target.write(piece)
+            length -= len(piece)
+
+    def _exactly(self, size: int) -> bytes:
+        data = self._out.read(size)
+        if len(data) < size:
+            raise EOFError
+        return data
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._process.kill()
+
+    def end(self) -> None:
+        """Kill and reap the process."""
+        self._process.kill()
+        for stream in (self._in, self._out):
+            try:
+                stream.close()
+            except OSError:  # a flush into the dead pipe
+                continue
+        self._process.wait()
+
+
+class DecoderPool:
+    """`size` decoder processes, started when first needed.
+
+    `memory_bytes` bounds each one's whole address space (RLIMIT_AS), `timeout_s` the wall clock and the CPU of each
+    decode, `limits` what a file may ask for. Thread-safe. Make it after a fork, not before.
+    """
+
+    def __init__(self, *, size: int, memory_bytes: int, timeout_s: float, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._memory_bytes = memory_bytes
+        self._timeout_s = timeout_s
+        self._size = size
+        self._closed = False
+        self._free: queue.LifoQueue[_Child | None] = queue.LifoQueue()
+        for _ in range(size):
+            self._free.put(None)
+
+    def decode(self, data: bytes, *, longest_side: int) -> Radiograph:
+        """As `imaging.decode.decode`, in a child; blocks until one is free.
+
+        Raises what that raises; a child that crashes, runs out of memory or takes too long is replaced, and the image
+        fails with DecodeFailed.
+        """
+        with self._child() as child:
+            head, pixels = child.ask(data, longest_side=longest_side, timeout_s=self._timeout_s)
+        return _radiograph(head, pixels)
+
+    def frame(self, file: BinaryIO, *, size: int, target: BinaryIO) -> str:
+        """Write the stored values of the frame of the DICOM `file` of `size` bytes to `target` (see `imaging.frames`).
+
+        Gives the photometric interpretation that they are in. Neither file is ever in memory. Raises as `decode` does.
+        """
+        head = self._ask_for(FrameRequest(), file, size=size, take=target)
+        return str(head["photometric"])
+
+    def depth(self, file: BinaryIO, *, size: int, target: BinaryIO) -> dict[str, int | float | bool]:
+        """Write the DICOM, PNG or JPEG `file` of `size` bytes at full size and depth to `target`; gives the fields that
+        `imaging.depth.full_depth` describes. Neither is ever in memory here. Raises as `decode` does.
+        """
+        return self._ask_for(FullDepthRequest(), file, size=size, take=target)  # type: ignore[return-value]
+
+    def picture(self, file: BinaryIO, request: PictureRequest, *, size: int) -> bytes:
+        """The frame of the DICOM `file` of `size` bytes as an encoded picture. Raises as `decode` does."""
+        taken: list[bytes] = []
+        self._ask_for(request, file, size=size, take=taken)
+        return b"".join(taken)
+
+    def _ask_for(
+        self, request: DecodeRequest, file: BinaryIO, *, size: int, take: list[bytes] | BinaryIO
+    ) -> dict[str, object]:
+        pieces = iter(lambda: file.read(COPY_BYTES), b"")
+        with self._child() as child:
+            head = child.ask_for(request, pieces, size=size, longest_side=1, timeout_s=self._timeout_s, take=take)
+        _raise_reported(head)
+        return head
+
+    @contextmanager
+    def _child(self) -> Iterator[_Child]:
+        """A free child that has loaded its codecs. What leaves the block by an error ends it."""
+        child = self._free.get()
+        try:
+            if self._closed:
+                raise DecodeFailed("The decoders are shut down")
+            child = child or self._new_child()
+            if not child.warm:
+                # Loading the codecs is not the image's time.
+                child.ask(b"", longest_side=1, timeout_s=self._timeout_s)
+            yield child
+        except BaseException:
+            # Whatever interrupted it, the child's streams are out of step.
+            if child is not None:
+                child.end()
+            child = None
+            raise
+        finally:
+            self._free.put(child)
+
+    def _new_child(self) -> _Child:
+        return _Child(memory_bytes=self._memory_bytes, limits=self._limits)
+
+    def warm_up(self) -> None:
+        """Start all children and wait until each has loaded its codecs."""
+        taken = [self._free.get() for _ in range(self._size)]
+        for child in [kept or self._new_child() for kept in taken]:
+            try:
+                child.ask(b"", longest_side=1, timeout_s=self._timeout_s)
+            except DecodeFailed:
+                child.end()
+                self._free.put(None)
+                raise
+            self._free.put(child)
+
+    def close(self) -> None:
+        """End all children; waits for decodes that run."""
+        self._closed = True
+        for _ in range(self._size):
+            child = self._free.get()
+            if child is not None:
+                child.end()
+        for _ in range(self._size):
+            self._free.put(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _raise_reported(head: dict[str, object]) -> None:
+    if "code" in head:
+        raise error_classes().get(str(head["code"]), DecodeFailed)(str(head["detail"]))
+
+
+def _radiograph(head: dict[str, object], pixels: bytes) -> Radiograph:
+    _raise_reported(head)
+    shape = head.pop("shape")
+    array = np.frombuffer(pixels, np.uint8).reshape(shape)  # type: ignore[call-overload]
+    head["media_kind"] = MediaKind(str(head["media_kind"]))
+    return Radiograph(pixels=array, **head)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""`lucency batch`: a folder of radiographs in, results out."""

@@ -1,0 +1,1 @@
+"""From records to batches for Keras: decoded once, cached, augmented."""

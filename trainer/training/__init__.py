@@ -1,0 +1,1 @@
+"""Training: recipes, phases, epochs, checkpoints, calibration."""

@@ -1,0 +1,1 @@
+"""Deliveries: results on their way to PACS, DICOMweb services and webhooks."""

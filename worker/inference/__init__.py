@@ -1,0 +1,1 @@
+"""Inference: from a claim of due jobs to their results."""

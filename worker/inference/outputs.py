@@ -1,0 +1,227 @@
+"""From the network's output to what is kept: findings, heatmaps, regions, and the objects below `out/`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from uuid_utils.compat import uuid7
+
+from core.errors import ModelOutputInvalid
+from db.repositories.jobs import FindingRecord, Outcome
+from networks.engines import EngineOutput
+from networks.input_statistics import input_statistics
+from networks.regions import normalise, regions_of_interest
+from networks.stability import shifted
+from reports.heatmap import encode_heatmap, encode_preview
+from storage.store import ObjectStore, output_prefix
+from worker.inference.inputs import PreparedInput, RejectedInput, Stopwatch
+from worker.inference.models import LoadedModel
+from worker.inference.postprocessing import Interpretation, interpret
+from worker.inference.provenance import produced_by
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """One row of an engine's output: probabilities (L,), class activations (L, gh, gw), features (C,); all finite.
+
+    `shifted` (k, L): the probabilities of the radiograph's shifts, where the job asked for its stability.
+    """
+
+    prepared: PreparedInput
+    model: LoadedModel
+    probabilities: NDArray[np.float32]
+    class_activations: NDArray[np.float32]
+    features: NDArray[np.float32] | None
+    claimed_at: float
+    infer_ms: float
+    produced_by: dict[str, Any]
+    shifted: NDArray[np.float32] | None = None
+    shift_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    key: str
+    content: bytes
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """An outcome whose objects are encoded but not yet stored."""
+
+    inferred: Inferred
+    outcome: Outcome
+    files: tuple[StoredFile, ...]
+
+    def timed(self, store_ms: float) -> Explained:
+        """With the last phases: `store`, and `total` since the job was queued."""
+        known = self.outcome.timings_ms
+        total = known["queued"] + 1000 * (time.perf_counter() - self.inferred.claimed_at)
+        timings = {**known, "store": store_ms, "total": round(total, 2)}
+        return replace(self, outcome=replace(self.outcome, timings_ms=timings))
+
+
+def infer(
+    model: LoadedModel, prepared: Sequence[PreparedInput], *, claimed_at: float
+) -> list[Inferred | RejectedInput]:
+    """One pass of the network over all of `prepared`, in their order; refused are rows that are not finite.
+
+    A job that asked for its stability costs one pass more, over its shifts. Raises what the engine raises.
+    """
+    clock = Stopwatch()
+    output = model.engine.run(np.stack([entry.tensor for entry in prepared]))
+    clock.lap("infer")
+    rows: list[Inferred | RejectedInput] = []
+    for index, entry in enumerate(prepared):
+        if not _finite(output, index):
+            rows.append(RejectedInput(entry.claim, ModelOutputInvalid()))
+            continue
+        row = Inferred(
+            prepared=entry,
+            model=model,
+            claimed_at=claimed_at,
+            probabilities=output.probabilities[index],
+            class_activations=output.class_activations[index],
+            features=None if output.features is None else output.features[index],
+            infer_ms=clock.laps["infer"],
+            produced_by=produced_by(model, batch=len(prepared), position=index),
+        )
+        rows.append(_with_shifts(row) if entry.claim.stability else row)
+    return rows
+
+
+def _with_shifts(row: Inferred) -> Inferred | RejectedInput:
+    """The row with the network's answers to the radiograph's shifts."""
+    clock, prepared = Stopwatch(), row.prepared
+    shifts = row.model.engine.run(shifted(prepared.tensor, prepared.window)).probabilities
+    clock.lap("stability")
+    if not np.isfinite(shifts).all():
+        return RejectedInput(prepared.claim, ModelOutputInvalid())
+    return replace(row, shifted=shifts, shift_ms=clock.laps["stability"])
+
+
+def explain(inferred: Inferred) -> Explained:
+    """Decisions, heatmaps, regions of interest in original pixels, and the encoded objects of one job."""
+    clock = Stopwatch()
+    claim, bundle = inferred.prepared.claim, inferred.model.bundle
+    prefix = output_prefix(claim.job_id, claim.fence)
+    interpretation = interpret(
+        inferred.model,
+        inferred.prepared,
+        probabilities=inferred.probabilities,
+        features=inferred.features,
+    )
+    asked = [label for label in claim.explain if label in bundle.explainable]
+    files: list[StoredFile] = []
+    findings: list[FindingRecord] = []
+    for label in dict.fromkeys((*bundle.finding_labels, *asked)):
+        heatmap_key, regions = None, None
+        if label in asked:
+            heatmap = normalise(inferred.class_activations[bundle.labels.index(label)])
+            heatmap_key = f"{prefix}{label}.png"
+            files.append(StoredFile(heatmap_key, encode_heatmap(heatmap), "image/png"))
+            regions = [
+                asdict(region)
+                for region in regions_of_interest(
+                    heatmap,
+                    window=inferred.prepared.window,
+                    rows=inferred.prepared.rows,
+                    columns=inferred.prepared.columns,
+                )
+            ]
+        findings.append(
+            FindingRecord(
+                label=label,
+                probability=interpretation.probabilities[label],
+                threshold=interpretation.threshold(label),
+                decision=interpretation.decision(label),
+                heatmap_key=heatmap_key,
+                regions=regions,
+                three_way=interpretation.three_way(label),
+                stability=interpretation.stability(label, inferred.shifted),
+            )
+        )
+    preview_key = f"{prefix}preview.jpg"
+    files.append(StoredFile(preview_key, encode_preview(inferred.prepared.pixels), "image/jpeg"))
+    clock.lap("explain")
+    outcome = _outcome(inferred, interpretation, findings, preview_key=preview_key, explain_ms=clock.laps["explain"])
+    return Explained(inferred, outcome, tuple(files))
+
+
+def _outcome(
+    inferred: Inferred,
+    interpretation: Interpretation,
+    findings: list[FindingRecord],
+    *,
+    preview_key: str,
+    explain_ms: float,
+) -> Outcome:
+    prepared, claim = inferred.prepared, inferred.prepared.claim
+    regions, region = interpretation.regions, interpretation.region
+    return Outcome(
+        prediction_id=uuid7(),
+        job_id=claim.job_id,
+        fence=claim.fence,
+        model_version_id=inferred.model.version_id,
+        engine=str(inferred.model.engine.name),
+        region=region,
+        region_probability=None if region is None else regions[region],
+        region_probabilities=regions,
+        rows=prepared.rows,
+        columns=prepared.columns,
+        preview_key=preview_key,
+        window=prepared.window,
+        timings_ms={
+            "queued": round(claim.queued_ms, 2),
+            **prepared.timings_ms,
+            "infer": inferred.infer_ms,
+            **({} if inferred.shift_ms is None else {"stability": inferred.shift_ms}),
+            "explain": explain_ms,
+        },
+        findings=tuple(findings),
+        produced_by=inferred.produced_by,
+        probabilities=interpretation.classes,
+        routing=interpretation.routing_record(),
+        sanity=interpretation.sanity_record(),
+        input_statistics=input_statistics(
+            prepared.tensor, prepared.window, rows=prepared.rows, columns=prepared.columns
+        ),
+    )
+
+
+def _finite(output: EngineOutput, index: int) -> bool:
+    values = (output.probabilities, output.class_activations, output.features)
+    return all(bool(np.isfinite(value[index]).all()) for value in values if value is not None)
+
+
+class Outputs:
+    """Puts the objects of explained jobs, several at a time."""
+
+    def __init__(self, store: ObjectStore, *, threads: int = 4) -> None:
+        self._store = store
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="outputs")
+
+    def put(self, files: Iterable[StoredFile]) -> float:
+        """Returns the duration in ms. Raises StoreUnavailable."""
+        started = time.perf_counter()
+        waiting = [
+            self._threads.submit(self._store.put_bytes, file.key, file.content, content_type=file.content_type)
+            for file in files
+        ]
+        for future in waiting:
+            future.result()
+        return round(1000 * (time.perf_counter() - started), 2)
+
+    def delete(self, explained: Iterable[Explained]) -> None:
+        """Remove the objects of jobs that were lost to another worker. Raises StoreUnavailable."""
+        self._store.delete([file.key for entry in explained for file in entry.files])
+
+    def close(self) -> None:
+        self._threads.shutdown(cancel_futures=True)

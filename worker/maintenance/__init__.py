@@ -1,0 +1,1 @@
+"""Maintenance: what time does to jobs, objects, studies and what is no longer wanted."""
