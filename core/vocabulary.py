@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 
 class JobState(StrEnum):
@@ -149,25 +151,87 @@ class BatchItemState(StrEnum):
     DUPLICATE = "duplicate"
 
 
+@dataclass(frozen=True, slots=True)
+class DicomObject:
+    """What an instance of a report is: SOP class (PS3.4 table B.5-1) and Modality; its series' number and name."""
+
+    sop_class: str
+    modality: str
+    series_number: int
+    series_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportForm:
+    """A report's media type, and how a file of it is named after the job's id; of DICOM the kind of object.
+
+    `pictures`: it is drawn from the result's pictures. `identity`: it can name the patient and the original UIDs.
+    """
+
+    media_type: str
+    suffix: str
+    pictures: bool = False
+    identity: bool = False
+    dicom: DicomObject | None = None
+
+
+def _dicom(suffix: str, made: DicomObject, *, pictures: bool = False) -> ReportForm:
+    return ReportForm("application/dicom", suffix, pictures, identity=True, dicom=made)
+
+
 class ReportKind(StrEnum):
     """The forms of one result (`reports`)."""
 
-    JSON = "json"
-    OVERLAY = "overlay"
-    PDF = "pdf"
-    SR = "sr"
-    SC = "sc"
-    GSPS = "gsps"
-    FHIR = "fhir"
-    CSV = "csv"
+    # What is true of it wherever it is made, asked for or sent.
+    form: ReportForm
+
+    def __new__(cls, value: str, form: ReportForm) -> Self:
+        member = str.__new__(cls, value)
+        member._value_, member.form = value, form
+        return member
+
+    JSON = "json", ReportForm("application/json", ".json")
+    OVERLAY = "overlay", ReportForm("image/png", ".png", pictures=True)
+    PDF = "pdf", ReportForm("application/pdf", ".pdf", pictures=True, identity=True)
+    # Series of high numbers, so that a viewer lists them behind the study's own.
+    SR = "sr", _dicom(".sr.dcm", DicomObject("1.2.840.10008.5.1.4.1.1.88.33", "SR", 9901, "AI findings"))
+    SC = "sc", _dicom(".sc.dcm", DicomObject("1.2.840.10008.5.1.4.1.1.7", "OT", 9902, "AI heatmap"), pictures=True)
+    GSPS = "gsps", _dicom(".gsps.dcm", DicomObject("1.2.840.10008.5.1.4.1.1.11.1", "PR", 9903, "AI regions"))
+    FHIR = "fhir", ReportForm("application/fhir+json", ".fhir.json", identity=True)
+    CSV = "csv", ReportForm("text/csv; charset=utf-8", ".csv")
+
+
+DICOM_REPORTS = {kind: kind.form.dicom for kind in ReportKind if kind.form.dicom is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryForm:
+    """A way out's name in sentences. `node`: its target is a DICOM node, else a URL.
+
+    `reports`: it carries DICOM reports of jobs that succeeded, else a message of how jobs ended, which it signs.
+    `authorization`: it takes a header of that name.
+    """
+
+    title: str
+    node: bool = False
+    reports: bool = False
+    authorization: bool = False
 
 
 class DeliveryKind(StrEnum):
     """How a result leaves."""
 
-    C_STORE = "c_store"
-    STOW = "stow"
-    WEBHOOK = "webhook"
+    # `worker.deliveries` has a module of the same name for each.
+    form: DeliveryForm
+
+    def __new__(cls, value: str, form: DeliveryForm) -> Self:
+        member = str.__new__(cls, value)
+        member._value_, member.form = value, form
+        return member
+
+    C_STORE = "c_store", DeliveryForm("C-STORE", node=True, reports=True)
+    STOW = "stow", DeliveryForm("STOW", reports=True, authorization=True)
+    WEBHOOK = "webhook", DeliveryForm("A webhook")
 
 
 class DeliveryState(StrEnum):

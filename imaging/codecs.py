@@ -22,8 +22,8 @@ import rle
 from numpy.typing import NDArray
 from PIL import Image
 
+from core import transfer_syntaxes as syntaxes
 from core.errors import NotApplicable, PixelsInconsistent
-from imaging import syntaxes
 from imaging.codestream import Frame
 from imaging.dicom import DicomImage
 

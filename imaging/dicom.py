@@ -8,6 +8,7 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from core import transfer_syntaxes as syntaxes
 from core.errors import (
     DicomInvalid,
     DicomTruncated,
@@ -18,7 +19,6 @@ from core.errors import (
     TransferSyntaxUnsupported,
 )
 from core.vocabulary import MediaKind
-from imaging import syntaxes
 from imaging.codestream import Frame, jpeg2000_frame, jpeg_frame
 from imaging.header import Header, Limits
 from imaging.walk import DeflatedSource, Elements, Encoding, FileSource, Source, Value, Walk
