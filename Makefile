@@ -56,7 +56,7 @@ contracts: setup ## Check who may import whom
 	$(BIN)/lint-imports
 
 docs: $(STAMP) ui/node_modules/.installed ## The documents as a site, in artefacts/docs/; a dead link or anchor fails
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 check: lint types contracts ui-check docs ## Lint, types, import contracts, and the documents' links
 

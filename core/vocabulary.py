@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
 
 
 class JobState(StrEnum):
@@ -182,25 +181,32 @@ def _dicom(suffix: str, made: DicomObject, *, pictures: bool = False) -> ReportF
 class ReportKind(StrEnum):
     """The forms of one result (`reports`)."""
 
-    # What is true of it wherever it is made, asked for or sent.
-    form: ReportForm
+    JSON = "json"
+    OVERLAY = "overlay"
+    PDF = "pdf"
+    SR = "sr"
+    SC = "sc"
+    GSPS = "gsps"
+    FHIR = "fhir"
+    CSV = "csv"
 
-    def __new__(cls, value: str, form: ReportForm) -> Self:
-        member = str.__new__(cls, value)
-        member._value_, member.form = value, form
-        return member
+    @property
+    def form(self) -> ReportForm:
+        """What is true of it wherever it is made, asked for or sent."""
+        return _REPORT_FORMS[self]
 
-    JSON = "json", ReportForm("application/json", ".json")
-    OVERLAY = "overlay", ReportForm("image/png", ".png", pictures=True)
-    PDF = "pdf", ReportForm("application/pdf", ".pdf", pictures=True, identity=True)
+
+_REPORT_FORMS = {
+    ReportKind.JSON: ReportForm("application/json", ".json"),
+    ReportKind.OVERLAY: ReportForm("image/png", ".png", pictures=True),
+    ReportKind.PDF: ReportForm("application/pdf", ".pdf", pictures=True, identity=True),
     # Series of high numbers, so that a viewer lists them behind the study's own.
-    SR = "sr", _dicom(".sr.dcm", DicomObject("1.2.840.10008.5.1.4.1.1.88.33", "SR", 9901, "AI findings"))
-    SC = "sc", _dicom(".sc.dcm", DicomObject("1.2.840.10008.5.1.4.1.1.7", "OT", 9902, "AI heatmap"), pictures=True)
-    GSPS = "gsps", _dicom(".gsps.dcm", DicomObject("1.2.840.10008.5.1.4.1.1.11.1", "PR", 9903, "AI regions"))
-    FHIR = "fhir", ReportForm("application/fhir+json", ".fhir.json", identity=True)
-    CSV = "csv", ReportForm("text/csv; charset=utf-8", ".csv")
-
-
+    ReportKind.SR: _dicom(".sr.dcm", DicomObject("1.2.840.10008.5.1.4.1.1.88.33", "SR", 9901, "AI findings")),
+    ReportKind.SC: _dicom(".sc.dcm", DicomObject("1.2.840.10008.5.1.4.1.1.7", "OT", 9902, "AI heatmap"), pictures=True),
+    ReportKind.GSPS: _dicom(".gsps.dcm", DicomObject("1.2.840.10008.5.1.4.1.1.11.1", "PR", 9903, "AI regions")),
+    ReportKind.FHIR: ReportForm("application/fhir+json", ".fhir.json", identity=True),
+    ReportKind.CSV: ReportForm("text/csv; charset=utf-8", ".csv"),
+}
 DICOM_REPORTS = {kind: kind.form.dicom for kind in ReportKind if kind.form.dicom is not None}
 
 
@@ -222,16 +228,21 @@ class DeliveryKind(StrEnum):
     """How a result leaves."""
 
     # `worker.deliveries` has a module of the same name for each.
-    form: DeliveryForm
+    C_STORE = "c_store"
+    STOW = "stow"
+    WEBHOOK = "webhook"
 
-    def __new__(cls, value: str, form: DeliveryForm) -> Self:
-        member = str.__new__(cls, value)
-        member._value_, member.form = value, form
-        return member
+    @property
+    def form(self) -> DeliveryForm:
+        """What is true of it wherever a rule is made or followed."""
+        return _DELIVERY_FORMS[self]
 
-    C_STORE = "c_store", DeliveryForm("C-STORE", node=True, reports=True)
-    STOW = "stow", DeliveryForm("STOW", reports=True, authorization=True)
-    WEBHOOK = "webhook", DeliveryForm("A webhook")
+
+_DELIVERY_FORMS = {
+    DeliveryKind.C_STORE: DeliveryForm("C-STORE", node=True, reports=True),
+    DeliveryKind.STOW: DeliveryForm("STOW", reports=True, authorization=True),
+    DeliveryKind.WEBHOOK: DeliveryForm("A webhook"),
+}
 
 
 class DeliveryState(StrEnum):

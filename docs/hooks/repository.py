@@ -87,12 +87,11 @@ def _linked(path: str) -> Iterator[str]:
 
 
 def _target(folder: str, link: str) -> str | None:
-    """The repository's path that a link in `folder` leads to, a folder's README for a folder; None where none is."""
+    """The repository's path that a link in `folder` leads to, of a folder its page's, if it has one; None: of none."""
     path = posixpath.normpath(posixpath.join(folder, link))
     if path.startswith("..") or not (ROOT / path).exists():
         return None
-    readme = posixpath.join(path, "README.md")
-    return readme if (ROOT / readme).is_file() else path
+    return f"{path}.md" if (ROOT / path).is_dir() and (ROOT / f"{path}.md").is_file() else path
 
 
 def _site_path(path: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, Request, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from tests.browser.conftest import QUIET
 from tests.docs.pages import ROOT
@@ -26,7 +26,7 @@ WITH_DIAGRAMS = ("architecture.html", "guarantees.html")
 
 def built(root: Path, out: Path) -> subprocess.CompletedProcess[str]:
     """The site of the repository at `root`, into `out`."""
-    command = [str(Path(sys.executable).with_name("mkdocs")), "build", "--quiet", "--site-dir", str(out)]
+    command = [str(Path(sys.executable).with_name("mkdocs")), "build", "--site-dir", str(out)]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
@@ -84,8 +84,9 @@ def test_every_document_is_a_page_of_the_menu(site: Path) -> None:
 def test_a_link_to_what_is_not_there_fails_the_build(tmp_path: Path) -> None:
     copy = tmp_path / "repository"
     shutil.copytree(ROOT / "docs", copy / "docs")
+    shutil.copy(ROOT / "mkdocs.yml", copy)
     for entry in ROOT.iterdir():
-        if entry.name not in {"docs", "artefacts", ".git"}:
+        if entry.name not in {"docs", "mkdocs.yml", "artefacts", ".git"}:
             (copy / entry.name).symlink_to(entry)
     faults = ("[a](nowhere.md)", "[b](gateway.md#no-such-part)", "[c](../core/no_such_module.py)")
     with (copy / "docs" / "jobs.md").open("a") as page:
@@ -94,7 +95,7 @@ def test_a_link_to_what_is_not_there_fails_the_build(tmp_path: Path) -> None:
     assert done.returncode != 0
     for named in ("nowhere.md", "no-such-part", "no_such_module.py"):
         assert named in done.stderr
-    assert "3 warnings" in done.stderr
+    assert done.stderr.count("WARNING") == len(faults)
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +111,8 @@ def page() -> Iterator[Page]:
 
 @pytest.mark.parametrize("name", WITH_DIAGRAMS)
 def test_diagrams_are_drawn_without_a_network(site: Path, page: Page, name: str) -> None:
-    asked: list[Request] = []
-    page.on("request", asked.append)
+    asked: set[str] = set()
+    page.on("request", lambda request: asked.add(urlsplit(request.url).scheme))
     page.goto((site / name).as_uri())
     drawing = page.locator("div.mermaid")
     drawing.first.wait_for()
@@ -119,7 +120,8 @@ def test_diagrams_are_drawn_without_a_network(site: Path, page: Page, name: str)
     box = drawing.first.bounding_box()
     assert box is not None
     assert box["height"] > 150
-    assert {urlsplit(one.url).scheme for one in asked} <= {"file", "blob", "data"}
+    assert "file" in asked
+    assert asked <= {"file", "blob", "data"}
 
 
 def test_the_search_finds_from_a_folder(site: Path, page: Page) -> None:

@@ -33,9 +33,4 @@ declare module 'i18next' {
   }
 }
 
-declare module 'virtual:menu/*' {
-  const words: Record<string, string>;
-  export default words;
-}
-
 export {};
