@@ -20,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest
 # The long forms, in this order: what `make test` leaves out because it takes minutes and a short form is in it.
 LONG := test browser chaos chaos-batch recipes audits
 
-.PHONY: help setup ui ui-check demo test test-all flaky lint types contracts check browser pictures chaos chaos-batch recipes audits \
+.PHONY: help setup ui ui-check docs demo test test-all flaky lint types contracts check browser pictures chaos chaos-batch recipes audits \
     bench train dist lock clean
 
 help: ## Show this list
@@ -74,7 +74,10 @@ types: setup
 contracts: setup ## Check who may import whom
 	$(BIN)/lint-imports
 
-check: lint types contracts ui-check ## Lint, types and import contracts (make -j2 check: side by side)
+docs: $(STAMP) ui/node_modules/.installed ## The documents as a site, in artefacts/docs/; a dead link or anchor fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+check: lint types contracts ui-check docs ## Lint, types, import contracts, the documents' links (make -j2 check: side by side)
 
 browser: setup ## The web application in Chromium: the long form; pictures of every page in artefacts/browser/
 	$(PYTEST) --pictures tests/browser

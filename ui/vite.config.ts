@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import react from '@vitejs/plugin-react';
@@ -42,8 +42,28 @@ function lightScrollArea(): Plugin {
   };
 }
 
+/**
+ * `virtual:menu/<language>`: what pages are called in the menu. The menu names every page, but the words of a page are
+ * fetched with the page alone; so the one word for it stands among them, and is gathered from there.
+ */
+function menuWords(): Plugin {
+  const prefix = 'virtual:menu/';
+  return {
+    name: 'menu-words',
+    resolveId: (source) => (source.startsWith(prefix) ? `\0${source}` : undefined),
+    load(id) {
+      if (!id.startsWith(`\0${prefix}`)) return undefined;
+      const folder = fileURLToPath(new URL(`./src/i18n/${id.slice(prefix.length + 1)}`, import.meta.url));
+      const files = readdirSync(folder).map((name) => `${folder}/${name}`);
+      for (const file of files) this.addWatchFile(file);
+      const menus = files.map((file) => JSON.parse(readFileSync(file, 'utf8')).menu as object | undefined);
+      return `export default ${JSON.stringify(Object.assign({}, ...menus))}`;
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [react(), lightScrollArea(), packed()],
+  plugins: [react(), lightScrollArea(), menuWords(), packed()],
   // api/web_application.py writes a fresh nonce in its place into every page.
   html: { cspNonce: '__CSP_NONCE__' },
   define: { __LUCENCY_VERSION__: JSON.stringify(info.version) },

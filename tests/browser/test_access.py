@@ -54,7 +54,7 @@ def test_a_role_sees_its_pages_and_no_others(person: Person, visit: Visit, watch
     menu = page.get_by_role("navigation")
     shown = SHOWN[person]
     for name in ["submit", *HIDDEN, *shown]:
-        link = menu.get_by_role("link", name=said(f"shell.nav.{name}"), exact=True)
+        link = menu.get_by_role("link", name=said(f"menu.{name}"), exact=True)
         expect(link).to_have_count(1 if name in shown else 0)
     # By its address such a page opens, and holds nothing.
     page.goto("/admin/users")
@@ -113,7 +113,7 @@ def test_a_session_that_ends_elsewhere_leads_to_the_sign_in_page(visit: Visit, w
     watch.allow("^401: ")
     page = visit("/login", as_=None)
     sign_in(page, SUBMITTER)
-    studies = page.get_by_role("link", name=said("shell.nav.studies"), exact=True)
+    studies = page.get_by_role("link", name=said("menu.studies"), exact=True)
     expect(studies).to_be_visible()
     settle(page)
     page.context.clear_cookies()
