@@ -20,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest
 # The long forms, in this order: what `make test` leaves out because it takes minutes and a short form is in it.
 LONG := test browser chaos chaos-batch recipes audits
 
-.PHONY: help setup ui ui-check docs demo test test-all flaky lint types contracts check browser pictures chaos chaos-batch recipes audits \
+.PHONY: help setup ui ui-check docs demo test test-all flaky mutants lint types contracts check browser pictures chaos chaos-batch recipes audits \
     bench train dist lock clean
 
 help: ## Show this list
@@ -63,6 +63,9 @@ test-all: setup ## Every long form, one after another, the tests first; goes on 
 
 flaky: setup ## Repeat some tests in random order and count what fails (TESTS=tests/gateway N=20; SEED=7 N=1: once, in that order)
 	$(BIN)/python -m tests.flaky --times $(or $(N),20) $(if $(SEED),--seed $(SEED)) $(TESTS)
+
+mutants: setup ## Change one line of the sources at a time: a test must notice (ONLY=privacy: some of them; SHORT=1: eight)
+	$(BIN)/python -m tests.mutants $(if $(SHORT),--short) $(if $(ONLY),--only "$(ONLY)")
 
 lint: setup
 	$(BIN)/ruff check .

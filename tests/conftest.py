@@ -40,6 +40,8 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 INDEX = int(WORKER.removeprefix("gw")) % WORKERS
 HELD = pytest.StashKey[Path]()
+# Whoever runs the tests many times (tests.mutants) holds servers for all runs, and says where.
+SERVERS_HOME = "LUCENCY_TEST_SERVERS"
 _numbers = itertools.count(1)
 
 # A port is free when it is chosen and taken a moment later: no two workers choose from the same.
@@ -91,7 +93,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServers]:
     """Running Postgres, Valkey and SeaweedFS in a temporary folder; workers share them."""
-    shared = getattr(request.config, "workerinput", {}).get("servers")
+    shared = getattr(request.config, "workerinput", {}).get("servers", inherited_environment().get(SERVERS_HOME))
     if shared is not None:
         yield found(Path(shared))
         return

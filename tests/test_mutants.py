@@ -47,7 +47,6 @@ def test_that_fails():
 """
 ADDS = {
     "name": "adds",
-    "subject": "sums",
     "file": "sums/sums.py",
     "line": "result += value",
     "change": "result -= value",
@@ -70,19 +69,26 @@ def small(tmp_path: Path) -> Path:
 
 def tried(small: Path, *rows: dict[str, Any], arguments: tuple[str, ...] = ()) -> int:
     """The tool's exit status for a list of these."""
-    listed = small.with_suffix(".toml")
+    listed = small.with_name("list")
+    listed.mkdir(exist_ok=True)
     values = [{name: json.dumps(value) for name, value in (ADDS | row).items()} for row in rows]
-    listed.write_text("".join("[[mutant]]\n" + "".join(f"{k} = {v}\n" for k, v in row.items()) for row in values))
+    (listed / "adding.toml").write_text(
+        "".join("[[mutant]]\n" + "".join(f"{k} = {v}\n" for k, v in row.items()) for row in values)
+    )
     return main(["--root", str(small), "--list", str(listed), "--jobs", "1", *arguments])
+
+
+def mutant(**fields: Any) -> Mutant:
+    return Mutant(**ADDS | {"tests": tuple(ADDS["tests"]), "subject": "adding"} | fields)
 
 
 def test_every_mutant_of_the_list_can_be_tried() -> None:
     mutants = load()
-    found = {mutant.name: told for mutant in mutants if (told := faults(mutant, ROOT))}
+    found = {one.name: told for one in mutants if (told := faults(one, ROOT))}
     assert found == {}, "lines that changed or moved: say anew what of them must not be"
     assert len(mutants) >= 40
-    assert sum(mutant.short for mutant in mutants) == 8
-    assert len({mutant.subject for mutant in mutants if mutant.short}) >= 6
+    assert sum(one.short for one in mutants) == 8
+    assert len({one.subject for one in mutants if one.short}) >= 6
 
 
 def test_a_mutant_that_is_noticed(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,7 +140,7 @@ def test_a_stale_list(small: Path, capsys: pytest.CaptureFixture[str], row: dict
 def test_names_are_given_once(small: Path) -> None:
     assert tried(small, {}, {}) == 1
     with pytest.raises(Stale, match="several mutants of one name"):
-        load(small.with_suffix(".toml"))
+        load(small.with_name("list"))
 
 
 def test_a_test_that_fails_without_the_mutant(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,8 +153,7 @@ def test_some_of_them(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert tried(small, {}, other, arguments=("--short",)) == 0
     assert "1 of 1 mutants killed" in capsys.readouterr().out
     assert tried(small, {}, other, arguments=("--only", "nothing")) == 2
-    mutant = Mutant(**{name: value for name, value in ADDS.items() if name != "tests"}, tests=("t",))
-    assert [mutant.matches(one) for one in ("", "add", "sums", "sums/*.py", "a?d", "b")] == [True] * 5 + [False]
+    assert [mutant().matches(one) for one in ("", "adds", "adding", "sums/*.py", "a?d", "b")] == [True] * 5 + [False]
 
 
 def test_another_tree_is_not_taken_for_the_copy(small: Path, tmp_path: Path) -> None:
@@ -164,15 +169,22 @@ def test_another_tree_is_not_taken_for_the_copy(small: Path, tmp_path: Path) -> 
 
 
 def test_a_copy_is_as_it_was_behind_each_mutant(small: Path, tmp_path: Path) -> None:
+    """And no mutant is taken for another: compiled modules know their source by its second and its size alone."""
     tree = Tree(small, tmp_path / "copy")
-    mutant = Mutant(**{name: value for name, value in ADDS.items() if name != "tests"}, tests=("t",))
-    changed = tree.root / mutant.file
+    changed = tree.root / str(ADDS["file"])
     before = changed.stat().st_mtime_ns
-    with tree.changed(mutant):
-        assert "    result -= value\n" in changed.read_text()
-        # Compiled files know their source by its second and its size, which is the same.
-        assert changed.stat().st_mtime_ns // 10**9 != before // 10**9
+    program = [str(tree.python), "-c", "from sums.sums import total; print(total([2, 3]))"]
+
+    def printed() -> str:
+        return subprocess.run(program, env={}, check=True, capture_output=True, text=True).stdout.strip()
+
+    assert printed() == "5"
+    for change, expected in (("result -= value", "-5"), ("result *= value", "0"), ("result /= value", "0.0")):
+        with tree.changed(mutant(change=change)):
+            assert f"    {change}\n" in changed.read_text()
+            assert printed() == expected
     assert (changed.read_text(), changed.stat().st_mtime_ns) == (SUMS, before)
+    assert printed() == "5"
 
 
 def test_the_command_says_what_it_does() -> None:

@@ -103,13 +103,15 @@ def test_a_voi_lut_goes_before_a_window() -> None:
 
 
 def test_a_tables_first_value_may_be_negative() -> None:
-    """PS3.3 C.11.1.1.1: it is a signed number where the pixels are signed."""
-    table = lut([0, 100, 200, 255], first=65534, bits=8)
+    """PS3.3 C.11.1.1.1: it is a signed number where what goes in is."""
+    values = [0, 100, 200, 255]
+    table = lut(values, first=65534, bits=8)
     window = {"WindowCenter": 127.5, "WindowWidth": 255, "VOILUTFunction": "LINEAR_EXACT"}
     signed = dicom(np.array([[-9, -2, -1, 0, 1, 9]], np.int16), ModalityLUTSequence=table, **window)
     assert decode(signed, longest_side=9).pixels.tolist() == [[0, 0, 100, 200, 255, 255]]
-    unsigned = dicom(np.array([[0, 65534, 65535]], np.uint16), ModalityLUTSequence=table, **window)
-    assert decode(unsigned, longest_side=9).pixels.tolist() == [[0, 0, 100]]
+    table = lut(values, first=65000, bits=8)
+    unsigned = dicom(np.array([[0, 65000, 65001, 65003, 65535]], np.uint16), ModalityLUTSequence=table, **window)
+    assert decode(unsigned, longest_side=9).pixels.tolist() == [[0, 0, 100, 255, 255]]
 
 
 @pytest.mark.parametrize("syntax", ["", ".1", ".1.99", ".2"])

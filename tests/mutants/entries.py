@@ -10,7 +10,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-LIST = Path(__file__).with_name("mutants.toml")
+# A file a subject.
+LIST = Path(__file__).with_name("list")
 
 
 class Stale(ValueError):
@@ -21,7 +22,7 @@ class Stale(ValueError):
 class Mutant:
     """One change. `line` is a whole line of `file` without its indentation, and stands there once; `change` takes its
     place. `tests` are node ids of pytest: all pass without the change, and with it one of them fails at least. `short`:
-    one of those that `.ci/run` tries.
+    one of those that `.ci/run` tries. `subject` is the name of the list's file.
     """
 
     name: str
@@ -49,25 +50,25 @@ class Mutant:
         return any(fnmatch(text, f"{pattern}*") for text in (self.name, self.subject, self.file))
 
 
-def load(path: Path = LIST) -> list[Mutant]:
-    """The mutants of a list. Raises Stale for one that is not whole, and for a name that is there twice."""
-    with path.open("rb") as file:
-        rows = tomllib.load(file)["mutant"]
-    found = [_mutant(row) for row in rows]
+def load(folder: Path = LIST) -> list[Mutant]:
+    """The mutants of the files in `folder`. Raises Stale for one that is not whole, and where two have one name."""
+    found = []
+    for path in sorted(folder.glob("*.toml")):
+        found += [_mutant(row, path.stem) for row in tomllib.loads(path.read_text(encoding="utf-8"))["mutant"]]
     twice = [name for name, count in Counter(mutant.name for mutant in found).items() if count > 1]
     if twice:
-        raise Stale(f"{path.name} has several mutants of one name: {', '.join(twice)}")
+        raise Stale(f"{folder.name} has several mutants of one name: {', '.join(twice)}")
     return found
 
 
-def _mutant(row: dict[str, Any]) -> Mutant:
-    known = {field.name for field in fields(Mutant)}
-    needed = {field.name for field in fields(Mutant) if field.default is MISSING}
+def _mutant(row: dict[str, Any], subject: str) -> Mutant:
+    known = {field.name for field in fields(Mutant)} - {"subject"}
+    needed = {field.name for field in fields(Mutant) if field.default is MISSING} - {"subject"}
     if not needed <= row.keys() <= known:
         raise Stale(f"{row.get('name', 'a mutant')}: it has {sorted(row)}, and needs {sorted(needed)}")
     if not row["tests"] or not row["why"]:
         raise Stale(f"{row['name']}: it needs a test, and a word why")
-    return Mutant(**row | {"tests": tuple(row["tests"])})
+    return Mutant(**row | {"tests": tuple(row["tests"]), "subject": subject})
 
 
 def faults(mutant: Mutant, root: Path) -> list[str]:

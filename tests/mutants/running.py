@@ -18,7 +18,7 @@ from core.settings import inherited_environment
 from tests.mutants.entries import Mutant
 from tests.mutants.tree import Tree
 
-# Names the home of servers that run already (tests/conftest.py).
+# As tests/conftest.py calls it.
 SERVERS_HOME = "LUCENCY_TEST_SERVERS"
 # A test that hangs with a mutant has noticed it; but there are others to come.
 TEST_TIMEOUT_S = 90

@@ -48,6 +48,7 @@ class Tree:
     def __init__(self, source: Path, folder: Path) -> None:
         self.root = folder / "tree"
         self._environment = folder / "environment"
+        self._changes = 0
         shutil.copytree(source, self.root, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
         data = source.parent / "shared"
         if data.exists():
@@ -69,11 +70,16 @@ class Tree:
 
     @contextmanager
     def changed(self, mutant: Mutant) -> Iterator[None]:
-        """The copy with the mutant in it. Compiled files tell by size and second whether they are of their source."""
+        """The copy with the mutant in it.
+
+        A compiled module is taken for that of its source by the size and the second of it: each mutant has a second of
+        its own, or one would run in place of the next.
+        """
         path = self.root / mutant.file
         before, known = path.read_bytes(), path.stat()
         path.write_text(mutant.applied(before.decode()), encoding="utf-8")
-        os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns + 2_000_000_000))
+        self._changes += 1
+        os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns + self._changes * 1_000_000_000))
         try:
             yield
         finally:
