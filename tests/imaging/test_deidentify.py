@@ -159,6 +159,21 @@ def test_groups_private_and_unknown_attributes_go() -> None:
     assert "DataSetTrailingPadding" not in after
 
 
+def test_uids_outside_of_the_table_stay_only_where_they_are_the_standards() -> None:
+    before = read(dicom(ramp()))
+    before.SOPClassesSupported, before.AvailableTransferSyntaxUID = [CR, DX], "1.2.840.10008.1.2.1"
+    before.MultiFrameSourceSOPInstanceUID = before.TargetFrameOfReferenceUID = "1.2.826.0.1.777.5"
+    before.SOPClassesInStudy = [CR, "1.2.826.0.1.777.6"]
+    buffer = io.BytesIO()
+    before.save_as(buffer, enforce_file_format=True)
+    after = read(deidentified(buffer.getvalue()))
+    assert (after.SOPClassesSupported, after.AvailableTransferSyntaxUID) == ([CR, DX], "1.2.840.10008.1.2.1")
+    assert b"1.2.826.0.1.777" in buffer.getvalue()
+    assert b"1.2.826.0.1.777" not in deidentified(buffer.getvalue())
+    for gone in ("MultiFrameSourceSOPInstanceUID", "TargetFrameOfReferenceUID", "SOPClassesInStudy"):
+        assert gone not in after
+
+
 def test_dates_keep_their_distances_and_patients_have_their_own_shift() -> None:
     def shifted(patient: str, key: SiteKey = KEY) -> tuple[Any, ...]:
         before = read(dicom(ramp()))

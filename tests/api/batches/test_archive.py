@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.batches.archive import NESTED, Archive, Limits
+from api.batches.archive import HEAD_BYTES, NESTED, Archive, Limits
 from core.errors import ArchiveUnsafe
 
 LIMITS = Limits(files=100, size=64 * 1024 * 1024, ratio=200)
@@ -213,6 +213,22 @@ def test_unsafe(name: str) -> None:
         digests(data)
     assert time.process_time() - started < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
+
+
+def test_no_byte_is_of_two_entries() -> None:
+    """An entry within another's content, which by itself is sound: an archive is not looked for so far in."""
+    inner = zipped(("b", b"of the inner one"), method=zipfile.ZIP_STORED)
+    local = inner[: inner.index(CENTRAL_A)]
+    outer = zipped(("a", bytes(HEAD_BYTES) + local), method=zipfile.ZIP_STORED)
+    at = outer.index(CENTRAL_A)
+    within = outer.index(local)
+    directory = outer[at:-22] + changed(inner[inner.index(CENTRAL_A) : -22], CENTRAL_A, 42, struct.pack("<L", within))
+    end = struct.pack("<4s4H2LH", END, 0, 0, 2, 2, len(directory), at, 0)
+    assert digests(outer) == sha256s(bytes(HEAD_BYTES) + local)
+    with zipfile.ZipFile(io.BytesIO(outer[:at] + directory + end)) as archive:
+        assert archive.read("b") == b"of the inner one"
+    with pytest.raises(ArchiveUnsafe, match="overlap"):
+        digests(outer[:at] + directory + end)
 
 
 def test_one_entry_may_not_hide_behind_others() -> None:
