@@ -21,7 +21,7 @@ from core.errors import GatewayFailed
 from core.logs import logger
 from core.settings import Settings
 from core.transfer_syntaxes import SUPPORTED
-from gateway.storage_scp import SUCCESS, SpoolingProvider, StoreRequest
+from gateway.storage_scp import SUCCESS, SpoolingProvider, StorageScp
 
 log = logger(__name__)
 
@@ -95,7 +95,7 @@ def tls_of(settings: Settings) -> ssl.SSLContext | None:
 class Listener:
     """The C-ECHO and C-STORE SCP. `port` is the one that it got."""
 
-    def __init__(self, settings: Settings, store_request: StoreRequest) -> None:
+    def __init__(self, settings: Settings, scp: StorageScp) -> None:
         """Start to listen. Raises GatewayFailed."""
         _silence()
         _require_ae_title(settings.gateway_ae_title, "LUCENCY_GATEWAY_AE_TITLE")
@@ -111,7 +111,7 @@ class Listener:
             (evt.EVT_RELEASED, _end, ["association_released"]),
             (evt.EVT_CONN_CLOSE, _end, [None]),
             (evt.EVT_C_ECHO, lambda _event: SUCCESS),
-            (evt.EVT_C_STORE, store_request.store),
+            (evt.EVT_C_STORE, scp.store),
         ]
         try:
             self._server = self._ae.make_server(
@@ -119,7 +119,7 @@ class Listener:
                 evt_handlers=handlers,
                 ssl_context=tls,
                 server_class=_Server,
-                request_handler=_handler(store_request, settings),
+                request_handler=_handler(scp, settings),
             )
         except OSError as error:
             raise GatewayFailed(f"Cannot listen on {address[0]}:{address[1]}: {error.strerror}.") from error
@@ -181,7 +181,7 @@ class _Server(ThreadedAssociationServer):  # type: ignore[misc]
         log.warning("connection_failed", address=client_address[0], error=_current_error())
 
 
-def _handler(store_request: StoreRequest, settings: Settings) -> type[RequestHandler]:
+def _handler(scp: StorageScp, settings: Settings) -> type[RequestHandler]:
     class Handler(RequestHandler):  # type: ignore[misc]
         """A connection with our spooling provider and a bound on what one PDU may take."""
 
@@ -194,7 +194,7 @@ def _handler(store_request: StoreRequest, settings: Settings) -> type[RequestHan
 
         def _create_association(self) -> Any:
             association = super()._create_association()
-            association.dimse = SpoolingProvider(association, store_request)
+            association.dimse = SpoolingProvider(association, scp)
             limit = max(settings.gateway_pdu_bytes, LONGEST_NEGOTIATION) + 1024
             wrapper = association.dul.socket
             wrapper.recv = lambda count: _received(wrapper.socket, count, limit=limit)

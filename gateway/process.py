@@ -19,7 +19,7 @@ from gateway.forwarder import Forwarder
 from gateway.listener import Listener, sop_classes
 from gateway.spool import Spool
 from gateway.state import BEAT_S, spool_folder, write_state
-from gateway.storage_scp import StoreRequest
+from gateway.storage_scp import StorageScp
 from lucency.client import Client
 from lucency.stack.state import supervisor_lock
 
@@ -68,7 +68,7 @@ class Gateway:
         stamina.set_active(False)
         self._spool.prepare()
         self._backlog.put(self._spool.owed())
-        store_request = StoreRequest(
+        scp = StorageScp(
             self._spool,
             limit=settings.upload_bytes,
             sop_classes=sop_classes(settings),
@@ -77,7 +77,7 @@ class Gateway:
         key = settings.api_key.get_secret_value() if settings.api_key else None
         with Client(settings.api_url, key, timeout=settings.gateway_timeout) as client:
             forwarder = Forwarder(client, self._spool, self._backlog, threads=settings.gateway_forwarders)
-            listener = Listener(settings, store_request)
+            listener = Listener(settings, scp)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self._stop.set())
             forwarder.start()

@@ -85,7 +85,7 @@ class Spool:
             raise DiskFull("The spool holds as much as it may.")
 
     def keep(self, incoming: Incoming) -> str:
-        """Make a complete store_request durable and owed to the API; its name. Raises OSError.
+        """Make a complete instance durable and owed to the API; its name. Raises OSError.
 
         A name says content: the same instance sent again is the same file.
         """

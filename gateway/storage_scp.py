@@ -34,7 +34,7 @@ TOO_LARGE: Final = 0xC001
 PREAMBLE = b"\0" * 128 + b"DICM"
 
 
-class StoreRequest:
+class StorageScp:
     """Where received data sets go, and who is told of a kept one."""
 
     def __init__(self, spool: Spool, *, limit: int, sop_classes: frozenset[str], kept: Callable[[str], None]) -> None:
@@ -95,15 +95,15 @@ class SpoolingProvider(DIMSEServiceProvider):  # type: ignore[misc]
     the association when the disk is full, and leaves the file behind when a peer goes away.
     """
 
-    def __init__(self, association: Any, store_request: StoreRequest) -> None:
+    def __init__(self, association: Any, scp: StorageScp) -> None:
         super().__init__(association)
-        self._reception = store_request
+        self._scp = scp
 
     def receive_primitive(self, primitive: P_DATA) -> None:
         """Take one P-DATA; a message is complete with its last fragment."""
         if self.message is None:
             message = DIMSEMessage()
-            message._data_set_file = _Deferred(message, self.assoc, self._reception)
+            message._data_set_file = _Deferred(message, self.assoc, self._scp)
             self.message: Any = message
         super().receive_primitive(primitive)
 
@@ -122,8 +122,8 @@ class SpoolingProvider(DIMSEServiceProvider):  # type: ignore[misc]
 class _Deferred(Incoming):
     """An Incoming that opens its file at the first fragment, when the command and the agreed syntax are known."""
 
-    def __init__(self, message: DIMSEMessage, association: Any, store_request: StoreRequest) -> None:
-        super().__init__(store_request.spool, limit=store_request.limit)
+    def __init__(self, message: DIMSEMessage, association: Any, scp: StorageScp) -> None:
+        super().__init__(scp.spool, limit=scp.limit)
         self._message: DIMSEMessage | None = message
         self._association = association
 

@@ -30,7 +30,7 @@ from core.errors import GatewayFailed
 from core.settings import Settings
 from gateway.listener import DIGITAL_FOR_PROCESSING, SECONDARY_CAPTURE, VERIFICATION, Listener, sop_classes
 from gateway.spool import Spool
-from gateway.storage_scp import StoreRequest
+from gateway.storage_scp import StorageScp
 from tests.gateway.running import CANARY, COMPUTED_RADIOGRAPHY, radiograph, written
 from tests.peers import dcmtk, tool
 from tests.worker.factories import until
@@ -48,13 +48,13 @@ class Listening:
         )
         self.spool.prepare()
         self.kept: list[str] = []
-        store_request = StoreRequest(
+        scp = StorageScp(
             self.spool,
             limit=self.settings.upload_bytes,
             sop_classes=sop_classes(self.settings),
             kept=self.kept.append,
         )
-        self.listener = Listener(self.settings, store_request)
+        self.listener = Listener(self.settings, scp)
         self.port = self.listener.port
 
     def associate(
