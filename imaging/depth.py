@@ -21,7 +21,7 @@ from imaging.codecs import decode_frame
 from imaging.decode import frame_bytes, luminance
 from imaging.dicom import DicomImage, scan_dicom
 from imaging.display import small_is_bright
-from imaging.greyscale import HIGH, LOW, modality_table, padding_mask, stored_values
+from imaging.greyscale import HIGH, LOW, modality_table, padding_mask, stored_values, voi_table
 from imaging.header import Limits
 from imaging.identify import HEAD_BYTES, identify
 from imaging.raster import full_raster
@@ -76,7 +76,7 @@ def _dicom(image: DicomImage, data: bytes, limits: Limits) -> tuple[Values, Valu
     slope = next(iter(image.numbers(dicom.RESCALE_SLOPE)), 1.0) if table is None else 1.0
     values = values.copy()
     ends = np.iinfo(values.dtype)
-    values[mask] = ends.max if small_is_bright(image.photometric, slope) else ends.min
+    values[mask] = ends.max if small_is_bright(image.photometric, slope, voi_table(image)) else ends.min
     return values, picture
 
 

@@ -76,21 +76,24 @@ class DisplayAttributes:
 PLAIN = DisplayAttributes("MONOCHROME2", small_is_bright=False, slope=1.0, intercept=0.0, windows=(), spacing=None)
 
 
-def small_is_bright(photometric: str, slope: float) -> bool:
-    """MONOCHROME1 turns the picture, and so does a falling line from stored values to those of the modality."""
-    return (photometric == "MONOCHROME1") != (slope < 0)
+def small_is_bright(photometric: str, slope: float, table: Lut | None) -> bool:
+    """MONOCHROME1 turns the picture, and so do a falling line from stored values to those of the modality and a falling
+    VOI LUT.
+    """
+    return (photometric == "MONOCHROME1") ^ (slope < 0) ^ (table is not None and table.falls)
 
 
 def display_attributes(header: Tree) -> DisplayAttributes:
     """Of a stored header in Explicit VR Little Endian (`imaging.stored_header`). Raises DicomInvalid."""
     photometric = (text(_value(header, PHOTOMETRIC_INTERPRETATION)) or "MONOCHROME2").upper()
     slope, intercept = _line(header)
+    table = _voi_table(header, slope, intercept)
     return DisplayAttributes(
         photometric=photometric,
-        small_is_bright=small_is_bright(photometric, slope),
+        small_is_bright=small_is_bright(photometric, slope, table),
         slope=slope,
         intercept=intercept,
-        windows=tuple(_windows(header, slope, intercept)),
+        windows=tuple(_windows(header, slope, intercept, table)),
         spacing=_spacing(header),
     )
 
@@ -110,10 +113,9 @@ def _line(header: Tree) -> tuple[float, float]:
     return slope, intercept
 
 
-def _windows(header: Tree, slope: float, intercept: float) -> list[DisplayWindow]:
+def _windows(header: Tree, slope: float, intercept: float, table: Lut | None) -> list[DisplayWindow]:
     """As the network's own preview: a VOI LUT goes before a window, since it is what the modality itself shows."""
     found = []
-    table = _voi_table(header, slope, intercept)
     if table is not None and (limits := _straight(table)) is not None:
         low, high = limits
         found.append(("lut", (low + high) / 2, high - low, "LINEAR_EXACT"))
@@ -160,8 +162,8 @@ def _table(header: Tree, sequence: int, inputs: Range) -> Lut | None:
 
 
 def _straight(table: Lut) -> tuple[float, float] | None:
-    """The inputs between which a rising table does its work; None of one that does not rise."""
-    levels = table.table - table.table.min()
+    """The inputs between which a table rises, or falls; None of one that does neither."""
+    levels = table.table.max() - table.table if table.falls else table.table - table.table.min()
     top = float(levels.max())
     start = int(np.argmax(levels > TABLE_START * top))
     end = int(np.argmax(levels >= TABLE_END * top))

@@ -48,6 +48,8 @@ def closed_jpeg(data: bytes, truncated: InputRejected, *, faults: tuple[type[Bas
     try:
         if _is_coded_throughout(data) and _is_whole(data, scan):
             return data + END
+    except MemoryError:
+        raise  # which says nothing of the file
     except faults as error:
         raise truncated from error
     raise truncated
@@ -90,6 +92,8 @@ def _first_decoded(
     for body in bodies:
         try:
             decode(body + END)
+        except MemoryError:
+            raise
         except faults:
             continue
         return body + END

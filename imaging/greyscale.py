@@ -104,15 +104,23 @@ def _modality_range(image: DicomImage) -> Range:
 
 
 def _voi(image: DicomImage) -> Levels | None:
-    if image.elements.items.get(VOI_LUT_SEQUENCE):
-        inputs = _modality_range(image)
-        lut = _lut(image, VOI_LUT_SEQUENCE, inputs)
-        return lut.spread(inputs) if lut is not None else None
+    table = voi_table(image)
+    if table is not None:
+        return table
     centers, widths = image.numbers(dicom.WINDOW_CENTER), image.numbers(dicom.WINDOW_WIDTH)
     if not centers or not widths:
         return None
     function = dicom.text(image.elements.values.get(dicom.VOI_LUT_FUNCTION)) or "LINEAR"
     return window(centers[0], widths[0], function)
+
+
+def voi_table(image: DicomImage) -> Lut | None:
+    """The image's VOI LUT, where it has one, with levels for its output."""
+    if not image.elements.items.get(VOI_LUT_SEQUENCE):
+        return None
+    inputs = _modality_range(image)
+    found = _lut(image, VOI_LUT_SEQUENCE, inputs)
+    return found.spread(inputs) if found is not None else None
 
 
 def modality_table(image: DicomImage) -> Lut | None:

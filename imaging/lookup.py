@@ -45,6 +45,11 @@ class Lut:
         levels = np.clip((self.table - low) / max(high - low, 1), 0, 1)
         return Lut(self.first, levels.astype(np.float32), 1.0)
 
+    @property
+    def falls(self) -> bool:
+        """Whether large inputs have small outputs: the highest entry comes before the lowest."""
+        return bool(np.argmax(self.table) < np.argmin(self.table))
+
     def outputs(self, inputs: Range) -> Range:
         """What comes out where `inputs` go in."""
         met = self._met(inputs)
@@ -104,7 +109,7 @@ def _entries(data: Value, order: str, count: int, bits: int) -> Floats:
     raw = data.data
     if len(raw) < 2 * count and (bits <= 8 or len(raw) in (count, count + count % 2)):
         entries: NDArray[np.generic] = np.frombuffer(raw, np.uint8)
-        if order == ">" and data.vr == b"OW" and entries.size % 2 == 0:
+        if order == ">" and data.vr in (b"OW", b"US", b"SS") and entries.size % 2 == 0:
             entries = entries.reshape(-1, 2)[:, ::-1].ravel()
     else:
         entries = np.frombuffer(raw[: len(raw) // 2 * 2], order + "u2")

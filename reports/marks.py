@@ -15,9 +15,9 @@ def software(record: ResultRecord) -> str | None:
     return None if record.release is None else f"{MANUFACTURER} {record.release}"
 
 
-def software_versions(record: ResultRecord) -> tuple[str, ...]:
+def software_versions(record: ResultRecord) -> list[str]:
     """Of the device (PS3.3 C.7.5.1): the model's own, then Lucency's where it is known."""
-    return tuple(filter(None, (record.model_version, software(record))))
+    return [*filter(None, (record.model_version, software(record)))]
 
 
 def series_number(kind: ReportKind) -> int:

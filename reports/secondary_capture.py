@@ -45,7 +45,7 @@ def make(record: ResultRecord, pictures: Pictures, identity: Identity | None = N
     made.Laterality = side(record)
     made.Manufacturer = made.SecondaryCaptureDeviceManufacturer = MANUFACTURER
     made.ManufacturerModelName = made.SecondaryCaptureDeviceManufacturerModelName = record.model_name
-    made.SoftwareVersions = made.SecondaryCaptureDeviceSoftwareVersions = [*software_versions(record)]
+    made.SoftwareVersions = made.SecondaryCaptureDeviceSoftwareVersions = software_versions(record)
     made.DeviceSerialNumber = record.model_digest
     made.ImageType = ["DERIVED", "SECONDARY"]
     made.BurnedInAnnotation = "NO"

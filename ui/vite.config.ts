@@ -66,7 +66,7 @@ export default defineConfig({
   plugins: [react(), lightScrollArea(), menuWords(), packed()],
   // api/web_application.py writes a fresh nonce in its place into every page.
   html: { cspNonce: '__CSP_NONCE__' },
-  define: { __LUCENCY_VERSION__: JSON.stringify(info.version) },
+  define: { LUCENCY_VERSION: JSON.stringify(info.version) },
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   build: {
     target: 'es2023',

@@ -25,8 +25,6 @@ UV = Path(sys.executable).with_name("uv")
 OURS = frozenset(
     {"api", "core", "db", "gateway", "imaging", "lucency", "networks", "reports", "storage", "trainer", "worker"}
 )
-# What our code asks for by name and can do without: another engine's backends.
-OPTIONAL = {"jax", "torch"}
 LOOK = """
 import importlib.metadata, importlib.util, json, sys
 names, ours = json.loads(sys.argv[1])
@@ -96,9 +94,10 @@ def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     shutil.rmtree(folder)
 
 
-def committed(*folders: str) -> set[str]:
-    """The files below `folders` that git keeps; of an unpacked sdist all but what a run leaves behind."""
-    done = subprocess.run(["git", "ls-files", *folders], cwd=ROOT, capture_output=True, text=True, check=False)
+def sources(*folders: str) -> set[str]:
+    """The files below `folders` that git keeps or would; of an unpacked sdist all but what a run leaves behind."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return {name for name in done.stdout.splitlines() if (ROOT / name).exists()}
     files = (file for folder in folders for file in (ROOT / folder).rglob("*") if file.is_file())
@@ -108,8 +107,8 @@ def committed(*folders: str) -> set[str]:
 def test_the_wheel_holds_what_runs_and_nothing_else(built: Built) -> None:
     moved = {"bundles/default": "core/shipped/bundle", "migrations": "core/shipped/migrations"}
     names = set(zipfile.ZipFile(built.wheel).namelist())
-    expected = committed(*OURS) | {
-        file.replace(source, place, 1) for source, place in moved.items() for file in committed(source)
+    expected = sources(*OURS) | {
+        file.replace(source, place, 1) for source, place in moved.items() for file in sources(source)
     }
     dist = ROOT / "ui" / "dist"
     pages = {f"core/shipped/web/{file.relative_to(dist)}" for file in dist.rglob("*") if file.is_file()}
@@ -132,13 +131,13 @@ def test_the_sdist_is_enough_and_each_build_gives_the_same_bytes(built: Built, t
 def asked_for() -> set[str]:
     """The packages of others that our code imports, now or when a function runs."""
     found: set[str] = set()
-    for file in (ROOT / name for name in committed(*OURS, "migrations") if name.endswith(".py")):
+    for file in (ROOT / name for name in sources(*OURS, "migrations") if name.endswith(".py")):
         for node in ast.walk(ast.parse(file.read_bytes())):
             if isinstance(node, ast.Import):
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0:
                 found.add(node.module.partition(".")[0])
-    return found - OURS - sys.stdlib_module_names - OPTIONAL - {"__future__"}
+    return found - OURS - sys.stdlib_module_names - {"__future__"}
 
 
 def test_all_that_is_imported_is_installed_and_every_command_loads(installed: Installed, tmp_path: Path) -> None:

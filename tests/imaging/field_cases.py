@@ -132,8 +132,14 @@ LOOK_UPS: dict[str, LookUp] = {
         Table(IDENTITY, 16, first=40_000), pixels=SCENE + np.uint16(40_000), attributes=SIXTEEN
     ),
     "first value in the middle": LookUp(Table(np.arange(200, 4096), 16, first=200)),
-    "falls, of MONOCHROME1": LookUp(Table(IDENTITY, 16), pixels=TOP - SCENE,
-                                    attributes={"PhotometricInterpretation": "MONOCHROME1"}),
+    "of MONOCHROME1": LookUp(
+        Table(IDENTITY, 16), pixels=TOP - SCENE, attributes={"PhotometricInterpretation": "MONOCHROME1"}
+    ),
+    "falls": LookUp(Table(IDENTITY[::-1], 16), pixels=TOP - SCENE),
+    "falls, of a part of its range": LookUp(Table(1500 + IDENTITY[::-1] // 2, 12), pixels=TOP - SCENE),
+    "falls, of MONOCHROME1": LookUp(
+        Table(IDENTITY[::-1], 16), attributes={"PhotometricInterpretation": "MONOCHROME1"}
+    ),
     "modality table of 12 bits, 16 said": LookUp(None, Table(IDENTITY, 16), attributes=WINDOW),
     "modality table of 12 bits, 8 said": LookUp(None, Table(IDENTITY, 8), attributes=WINDOW),
     "modality table of 8 bits, two in a word": LookUp(

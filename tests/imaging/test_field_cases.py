@@ -150,6 +150,17 @@ def test_files_without_preamble_become_proper_ones(opening: str, syntax: str) ->
     assert apart(network(kept)) < NEAR
 
 
+def test_compressed_pixels_under_the_name_of_uncompressed_ones() -> None:
+    for syntax in (START + ".4.70", START + ".4.90", START + ".5"):
+        data = in_syntax(syntax)
+        mistaken = OPENINGS["no meta information"](data)
+        assert identify(mistaken[:HEAD_BYTES]) is MediaKind.DICOM
+        assert pydicom.dcmread(io.BytesIO(stored(mistaken))).file_meta.TransferSyntaxUID == syntax
+    named = bytearray(in_syntax(EXPLICIT))
+    with pytest.raises(InputRejected):  # nor are uncompressed ones taken for compressed
+        network(bytes(named.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0", 1)))
+
+
 @pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG])
 @pytest.mark.parametrize("opening", OPENINGS)
 def test_the_stored_file_is_the_proper_ones(opening: str, syntax: str) -> None:
