@@ -168,6 +168,7 @@ def test_pages_meet_and_counts_end_at_their_limit(database: Database, site: UUID
     with database.unit_of_work() as session:
         while page := jobs.page(session, site_id=site, wanted=wanted, limit=3, before=before):
             seen += [job.id for job in page]
+            assert len(seen) <= 7
             before = (page[-1].created_at, page[-1].id)
         assert jobs.count(session, site_id=site, wanted=wanted, limit=6) == (6, False)
         assert jobs.count(session, site_id=site, wanted=wanted, limit=7) == (7, True)
