@@ -1,9 +1,8 @@
 """Compressed or native pixel data of one frame → stored values, at no more resolution than is asked for.
 
 Every function gives (h, w) or (h, w, 3) integers. JPEG with 8 bits uses DCT scaling (ITU-T T.81 by libjpeg-turbo),
-JPEG 2000
-its resolution levels (T.800 annex B.5); the others are decoded whole. Codecs report faults in many ways: `decode` turns
-`CODEC_FAULTS` into DecodeFailed.
+JPEG 2000 its resolution levels (T.800 annex B.5); the others are decoded whole. Codecs report faults in many ways:
+`decode` turns `CODEC_FAULTS` into DecodeFailed.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ import rle
 from numpy.typing import NDArray
 from PIL import Image
 
+from core import transfer_syntaxes as syntaxes
 from core.errors import DicomTruncated, NotApplicable, PixelsInconsistent
-from imaging import syntaxes
 from imaging.codestream import Frame
 from imaging.dicom import DicomImage
 from imaging.endings import closed_jpeg, closed_jpeg_2000, closed_jpeg_ls

@@ -8,9 +8,9 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
+from core import transfer_syntaxes as syntaxes
 from core.errors import DecodeFailed, LucencyError
 from core.vocabulary import MediaKind
-from imaging import syntaxes
 from imaging.aspect import square_size
 from imaging.codecs import CODEC_FAULTS, decode_frame
 from imaging.dicom import DicomImage, scan_dicom

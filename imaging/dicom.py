@@ -8,6 +8,7 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from core import transfer_syntaxes as syntaxes
 from core.dicom_start import HEAD_BYTES, start_of, syntax_of_data_set
 from core.errors import (
     DicomInvalid,
@@ -19,7 +20,6 @@ from core.errors import (
     TransferSyntaxUnsupported,
 )
 from core.vocabulary import MediaKind
-from imaging import syntaxes
 from imaging.aspect import ASPECT_TAGS, aspect_of
 from imaging.codestream import Frame, jpeg2000_frame, jpeg_frame, syntax_of_codestream
 from imaging.header import Header, Limits

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core import transfer_syntaxes as syntaxes
 from core.errors import DecodeFailed, DicomInvalid, LucencyError
-from imaging import syntaxes
 from imaging.aspect import square_size
 from imaging.codecs import CODEC_FAULTS, Decoded, decode_frame
 from imaging.decode import asked_of, frame_bytes, luminance

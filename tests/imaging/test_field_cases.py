@@ -14,6 +14,7 @@ from PIL import Image
 from core.dicom_start import HEAD_BYTES
 from core.errors import DicomInvalid, DicomTruncated, ImageTruncated, InputRejected, TypeUnsupported
 from core.sealing import SiteKey
+from core.transfer_syntaxes import JPEG_2000
 from core.vocabulary import MediaKind
 from imaging.aspect import square_size
 from imaging.decode import decode
@@ -25,7 +26,6 @@ from imaging.identify import identify
 from imaging.ingest import scan, to_store
 from imaging.prescan import prescan
 from imaging.resize import fitted
-from imaging.syntaxes import JPEG_2000
 from networks.preprocessing import Preprocessing
 from networks.regions import regions_of_interest
 from tests.data import shared
