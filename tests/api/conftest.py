@@ -14,9 +14,12 @@ from uuid import UUID
 import httpx2
 import pytest
 import uvicorn
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import text
 
 from api.app import create_app
+from core.passwords import _nobodys
 from core.settings import Settings
 from db.repositories import model_versions
 from db.session import Database
@@ -25,6 +28,17 @@ from tests.data import encoded, generated_radiograph
 
 PNG = encoded(generated_radiograph(320, 240), "PNG")
 EXPLAINABLE = ["fracture", "hand"]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _cheap_hashes() -> Iterator[None]:
+    """Passwords are hashed with the least that argon2id takes; what it costs in earnest is tests/core's."""
+    with pytest.MonkeyPatch.context() as patch:
+        cheap = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
+        patch.setattr("core.passwords._hasher", lambda: cheap)
+        _nobodys.cache_clear()
+        yield
+    _nobodys.cache_clear()
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,10 @@ def test_nobody_takes_as_long_as_somebody() -> None:
     def quickest(password_hash: str | None) -> float:
         times = []
         for _ in range(4):
-            started = time.perf_counter()
+            # Of the processor, for others work beside this test.
+            started = time.process_time()
             verify_password("a wrong password", password_hash)
-            times.append(time.perf_counter() - started)
+            times.append(time.process_time() - started)
         return min(times)
 
     assert quickest(None) > quickest(somebodys) / 2

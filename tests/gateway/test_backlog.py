@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 from gateway.backlog import Backlog
 
 
@@ -22,15 +24,23 @@ def test_each_name_is_given_out_once_in_order() -> None:
     assert backlog.take() == "a"
 
 
-def test_one_bad_instance_does_not_hold_up_the_others() -> None:
+def test_one_bad_instance_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.backlog.RETRY_BASE", 60.0)
     backlog = Backlog(retry_cap=60.0)
     backlog.put(["bad", "good"])
     assert backlog.take() == "bad"
     backlog.failed("bad")
     began = time.monotonic()
     assert backlog.take() == "good"
-    backlog.done("good", accepted=True)
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 20
+
+
+def test_a_bad_instance_comes_again_after_a_while() -> None:
+    backlog = Backlog(retry_cap=60.0)
+    backlog.put(["bad"])
+    assert backlog.take() == "bad"
+    began = time.monotonic()
+    backlog.failed("bad")
     assert backlog.take() == "bad"
     assert time.monotonic() - began >= 0.2
 
@@ -49,7 +59,7 @@ def test_an_outage_lets_one_probe_through_at_a_time_and_ends_at_once() -> None:
     time.sleep(0.5)
     assert taken == []
     backlog.done("a", accepted=True)
-    waiting.join(1.0)
+    waiting.join(20)
     assert taken == ["b"]
     assert not backlog.out
 
@@ -61,7 +71,7 @@ def test_a_server_that_asks_for_time_gets_it() -> None:
     backlog.outage("a", retry_after=0.5)
     began = time.monotonic()
     assert backlog.take() == "a"
-    assert 0.4 < time.monotonic() - began < 2
+    assert 0.4 < time.monotonic() - began < 20
 
 
 def test_closing_ends_those_that_wait() -> None:
@@ -70,5 +80,5 @@ def test_closing_ends_those_that_wait() -> None:
     waiting = threading.Thread(target=lambda: taken.append(backlog.take()))
     waiting.start()
     backlog.close()
-    waiting.join(1.0)
+    waiting.join(20)
     assert taken == [None]

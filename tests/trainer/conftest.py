@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,21 @@ def recipe() -> Recipe:
     return Recipe.model_validate(RECIPE)
 
 
+@contextlib.contextmanager
+def eagerly() -> Iterator[None]:
+    """Inside, Keras runs a step as it is written: of a large network a few steps take less time than to trace one.
+
+    Training by the graph is what tests/trainer/training does, and `make recipes`.
+    """
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="session")
 def recipe_bundle(shared_folder: Path) -> Callable[[str], Path]:
     """The folder of a shipped recipe's Bundle after a step of training a phase; trained once. Do not change it."""
@@ -70,7 +86,8 @@ def recipe_bundle(shared_folder: Path) -> Callable[[str], Path]:
         def train(place: Path) -> None:
             run = place.with_suffix(".run")
             # Checkpoints hold the optimizer's state too, hundreds of megabytes: only the Bundle stays.
-            shutil.move(train_recipe(name, run, *CHANGES.get(name, ())), place)
+            with eagerly():
+                shutil.move(train_recipe(name, run, *CHANGES.get(name, ())), place)
             shutil.rmtree(run)
 
         return made_once(shared_folder / "recipes" / name, train)
