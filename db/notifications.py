@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,7 +19,6 @@ from core.logs import logger
 FINISHED = "job_finished"
 DUE = "delivery_due"
 CHANGED = "changed"
-WAKE_S = 0.5
 RECONNECT_S = 0.5
 # A connection that is cut without a word is noticed within half a minute.
 CONNECT: dict[str, Any] = {
@@ -50,6 +51,8 @@ class Listener(threading.Thread):
         self._callbacks = dict(callbacks)
         self._listening = listening
         self._stop_asked = threading.Event()
+        # A byte into one end wakes the thread at the other.
+        self._waker, self._woken = socket.socketpair()
         self.connected = threading.Event()
 
     def run(self) -> None:
@@ -69,8 +72,13 @@ class Listener(threading.Thread):
     def stop(self) -> None:
         """End the thread; returns when it has."""
         self._stop_asked.set()
+        with contextlib.suppress(OSError):  # it was stopped before
+            self._waker.send(b"\0")
         if self.is_alive() and threading.current_thread() is not self:
             self.join(timeout=5)
+        if not self.is_alive():
+            self._waker.close()
+            self._woken.close()
 
     def _listen(self, connection: Connection) -> None:
         connection.autocommit = True
@@ -80,9 +88,10 @@ class Listener(threading.Thread):
         self.connected.set()
         if self._listening is not None:
             self._listening()
+        watched: list[Any] = [connection, self._woken]
         while not self._stop_asked.is_set():
-            readable, _, _ = select.select([connection], [], [], WAKE_S)
-            if not readable:
+            readable, _, _ = select.select(watched, [], [])
+            if connection not in readable:
                 continue
             connection.poll()
             while connection.notifies:

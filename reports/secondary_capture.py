@@ -21,7 +21,7 @@ from imaging.projection import project
 from reports.heatmap import decode_heatmap
 from reports.identifiers import instance_uid, series_uid
 from reports.layout import BAND, BAR, Layout
-from reports.marks import BANNER, MANUFACTURER, series_description, series_number
+from reports.marks import BANNER, MANUFACTURER, series_description, series_number, software_versions
 from reports.origin import as_file, enter, is_dicom, referenced, side
 from reports.overlay import BACKGROUND, Picture, blended, caption_of, colour_bar_of, draw_region, grey_of
 
@@ -45,7 +45,7 @@ def make(record: ResultRecord, pictures: Pictures, identity: Identity | None = N
     made.Laterality = side(record)
     made.Manufacturer = made.SecondaryCaptureDeviceManufacturer = MANUFACTURER
     made.ManufacturerModelName = made.SecondaryCaptureDeviceManufacturerModelName = record.model_name
-    made.SoftwareVersions = made.SecondaryCaptureDeviceSoftwareVersions = record.model_version
+    made.SoftwareVersions = made.SecondaryCaptureDeviceSoftwareVersions = [*software_versions(record)]
     made.DeviceSerialNumber = record.model_digest
     made.ImageType = ["DERIVED", "SECONDARY"]
     made.BurnedInAnnotation = "NO"

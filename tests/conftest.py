@@ -1,105 +1,152 @@
-"""Real servers for all tests, started once a session; a fresh database, bucket and broker number for each test."""
+"""Real servers for all tests, started once a run; a fresh database, bucket and broker number for each test."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import itertools
+import os
+import shutil
 import signal
-import subprocess
-import sysconfig
+import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import psycopg2
 import pytest
+import redis
 from pydantic import SecretStr
 
 from core.settings import Settings, inherited_environment
 from core.vocabulary import Scope
-from lucency.stack.embedded import EmbeddedServers
+from lucency.stack import ports
 from lucency.stack.environment import environment_of
+from tests import schedule
+from tests.servers import TEMPLATE, execute, found, held
 
 if TYPE_CHECKING:
     from db.session import Database
+    from lucency.stack.embedded import EmbeddedServers
     from storage.s3 import S3Store
 
 ROOT = Path(__file__).parent.parent
-TEMPLATE = "template_lucency"
+BROKER_NUMBERS = 1024
 # 32 bytes of no secrecy in URL-safe base64: fixed, so that what is derived from it is the same in every run.
 IDENTITY_KEY = "dGhpcyBrZXkgaXMgZm9yIHRlc3RzIGFsb25lISEhISE="
+# Workers run side by side (pytest-xdist): which of how many this process is.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+INDEX = int(WORKER.removeprefix("gw")) % WORKERS
+HELD = pytest.StashKey[Path]()
 _numbers = itertools.count(1)
+
+# A port is free when it is chosen and taken a moment later: no two workers choose from the same.
+_share = (ports.LAST_PORT - ports.FIRST_PORT) // WORKERS
+ports.FIRST_PORT += INDEX * _share
+ports.LAST_PORT = ports.FIRST_PORT + _share - 1
 
 # A shell's background job ignores SIGINT, and so would every process that it starts: Ctrl-C could not be tested.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pictures", action="store_true", help="keep how every page looks, in artefacts/browser")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Tests wait more than they calculate: for a process, a lease, an answer."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(2 * cores, 8)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> schedule.Units:
+    config.option.loadscopereorder = False
+    return schedule.Units(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """One set of servers for all workers; it starts while they collect, and ends with the run."""
+    config: pytest.Config = node.config
+    if HELD not in config.stash:
+        folder = Path(tempfile.mkdtemp(prefix="lucency-tests-"))
+        holding = contextlib.ExitStack()
+        holding.callback(shutil.rmtree, folder, ignore_errors=True)
+        holding.enter_context(held(folder))
+        config.stash[HELD] = folder
+        config.add_cleanup(holding.close)
+    node.workerinput["servers"] = str(config.stash[HELD])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: schedule.turn_of(item.nodeid))
+
+
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServers]:
-    """Running Postgres, Valkey and SeaweedFS in a temporary folder."""
-    running = EmbeddedServers(tmp_path_factory.mktemp("servers"), durable=False)
-    running.start()
-    yield running
-    # Nothing in them is wanted any more, and kill is quicker than stop.
-    running.kill()
-    running.seaweedfs.tidy()
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServers]:
+    """Running Postgres, Valkey and SeaweedFS in a temporary folder; workers share them."""
+    shared = getattr(request.config, "workerinput", {}).get("servers")
+    if shared is not None:
+        yield found(Path(shared))
+        return
+    folder = tmp_path_factory.mktemp("servers")
+    with held(folder):
+        yield found(folder)
 
 
-def execute(servers: EmbeddedServers, statement: str) -> None:
-    """Run one statement outside any transaction, as CREATE DATABASE asks for."""
-    connection = psycopg2.connect(servers.postgres.url("postgres").replace("+psycopg2", ""))
+@contextlib.contextmanager
+def another_database(servers: EmbeddedServers, template: str) -> Iterator[str]:
+    """The name of a new database, a copy of `template`; it is dropped at the end, whoever is connected."""
+    name = f"test_{WORKER}_{next(_numbers)}"
+    execute(servers, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
+        yield name
     finally:
-        connection.close()
-
-
-@pytest.fixture(scope="session")
-def template_database(servers: EmbeddedServers) -> str:
-    """The name of a database with the real migrations applied, by the command that users run."""
-    execute(servers, f"CREATE DATABASE {TEMPLATE}")
-    command = [str(Path(sysconfig.get_path("scripts")) / "lucency"), "db", "migrate"]
-    environment = inherited_environment() | {"LUCENCY_DATABASE_URL": servers.postgres.url(TEMPLATE)}
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"lucency db migrate failed:\n{done.stdout}{done.stderr}"
-    return TEMPLATE
+        execute(servers, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
 def empty_database_url(servers: EmbeddedServers) -> Iterator[str]:
     """The URL of a new database without any table: for tests of the migrations themselves."""
-    name = f"empty_{next(_numbers)}"
-    execute(servers, f"CREATE DATABASE {name}")
-    yield servers.postgres.url(name)
-    execute(servers, f"DROP DATABASE {name} WITH (FORCE)")
+    with another_database(servers, "template0") as name:
+        yield servers.postgres.url(name)
 
 
 @pytest.fixture
-def settings(servers: EmbeddedServers, template_database: str, tmp_path: Path) -> Iterator[Settings]:
+def settings(servers: EmbeddedServers, tmp_path: Path) -> Iterator[Settings]:
     """Settings that point at a fresh database, bucket name and broker number; the bucket is made by `store`."""
     number = next(_numbers)
-    name = f"test_{number}"
-    execute(servers, f"CREATE DATABASE {name} TEMPLATE {template_database} STRATEGY FILE_COPY")
+    broker = servers.valkey.url(broker_number(number))
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    yield Settings(
-        home=tmp_path / "home",
-        temporary_folder=temporary,
-        database_url=SecretStr(servers.postgres.url(name)),
-        database_pool_size=5,
-        broker_url=SecretStr(servers.valkey.url(number % 1024)),
-        s3_endpoint=servers.seaweedfs.endpoint,
-        s3_access_key=servers.credentials.s3_access_key,
-        s3_secret_key=SecretStr(servers.credentials.s3_secret_key),
-        s3_bucket=f"test-{number}",
-        identity_key=SecretStr(IDENTITY_KEY),
-        worker_concurrency=1,
-    )
-    execute(servers, f"DROP DATABASE {name} WITH (FORCE)")
+    with another_database(servers, TEMPLATE) as name:
+        yield Settings(
+            home=tmp_path / "home",
+            temporary_folder=temporary,
+            database_url=SecretStr(servers.postgres.url(name)),
+            database_pool_size=5,
+            broker_url=SecretStr(broker),
+            s3_endpoint=servers.seaweedfs.endpoint,
+            s3_access_key=servers.credentials.s3_access_key,
+            s3_secret_key=SecretStr(servers.credentials.s3_secret_key),
+            s3_bucket=f"test-{WORKER}-{number}",
+            identity_key=SecretStr(IDENTITY_KEY),
+            worker_concurrency=1,
+        )
+    with redis.Redis.from_url(broker) as client:
+        client.flushdb()
+
+
+def broker_number(number: int) -> int:
+    """The broker database of this worker's test of that number: every worker has its share, and goes round in it."""
+    share = BROKER_NUMBERS // WORKERS
+    return INDEX * share + number % share
 
 
 @pytest.fixture
@@ -150,31 +197,55 @@ def api_key(database: Database, site: uuid.UUID) -> str:
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run have in common, for `made_once`."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if WORKERS == 1 else base.parent) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def made_once(place: Path, make: Callable[[Path], object]) -> Path:
+    """`place`, written by `make` in the first process that asks; others wait for it. Nobody may change it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.with_name(f"{place.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.exists():
+            draft = place.with_name(f"{place.name}.draft")
+            make(draft)
+            draft.rename(place)
+    return place
+
+
+def quietly(write: Callable[[Path], object]) -> Callable[[Path], object]:
+    """`write` without Keras' own warnings while saving, which are not ours to turn into errors."""
+
+    def written(folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            write(folder)
+
+    return written
+
+
+@pytest.fixture(scope="session")
+def bundle(shared_folder: Path) -> Path:
     """A small real Bundle: the shipped one, else a tiny random one."""
     shipped = ROOT / "bundles" / "default"
     if (shipped / "bundle.json").exists():
         return shipped
     from tests.bundles import make_bundle
 
-    # Keras' own warnings while saving are not ours to turn into errors.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return Path(make_bundle(tmp_path_factory.mktemp("bundle")))
+    return made_once(shared_folder / "bundle", quietly(make_bundle))
 
 
 @pytest.fixture(scope="session")
-def tiny_bundles(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def tiny_bundles(shared_folder: Path) -> Callable[[str], Path]:
     """The folder of a tiny random Bundle of a kind of `tests.bundles.KINDS`; each is written once. Do not change it."""
-    folder = tmp_path_factory.mktemp("kinds")
 
     def folder_of(kind: str) -> Path:
         from tests.bundles import KINDS
 
-        if not (folder / kind / "bundle.json").exists():
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # as above
-                KINDS[kind](folder / kind)
-        return folder / kind
+        return made_once(shared_folder / "kinds" / kind, quietly(KINDS[kind]))
 
     return folder_of

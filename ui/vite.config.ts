@@ -4,6 +4,8 @@ import { gzipSync } from 'node:zlib';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 
+// The contract names the release that it is of.
+const { info } = JSON.parse(readFileSync(new URL('../openapi.json', import.meta.url), 'utf8'));
 const api = process.env.LUCENCY_API_URL ?? 'http://127.0.0.1:8000';
 
 /** Beside each larger text file its gzip, so that the API serves it without packing it every time. */
@@ -64,6 +66,7 @@ export default defineConfig({
   plugins: [react(), lightScrollArea(), menuWords(), packed()],
   // api/web_application.py writes a fresh nonce in its place into every page.
   html: { cspNonce: '__CSP_NONCE__' },
+  define: { __LUCENCY_VERSION__: JSON.stringify(info.version) },
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   build: {
     target: 'es2023',

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import queue
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from api.events.sse import EventStream
 from core.vocabulary import Role, Scope
 from db.repositories import jobs, sites, users, workers
 from db.session import Database
+from lucency.stack.ports import choose_ports
 from storage.s3 import S3Store
 from tests.api.conftest import Api
 from tests.api.people import make_user
@@ -249,9 +249,7 @@ def test_a_slow_reader_is_dropped(database: Database, site: UUID, monkeypatch: p
 
 
 def test_a_stopping_api_waits_for_no_stream(settings_env: dict[str, str], store: S3Store, api_key: str) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = choose_ports(["api"])["api"]
     command = [sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app", "--port", str(port)]
     process = subprocess.Popen(command, env=settings_env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

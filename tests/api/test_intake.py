@@ -21,6 +21,7 @@ import pytest
 
 from core.settings import Settings
 from db.session import Database
+from lucency.stack.ports import choose_ports
 from storage.s3 import S3Store
 from storage.store import image_key
 from tests.api.conftest import PNG, Api, Trace, serve
@@ -224,9 +225,8 @@ def test_disk_full(small: Api, trace: Trace) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that no other worker of the tests and no outgoing connection takes meanwhile."""
+    return choose_ports(["any"])["any"]
 
 
 def test_killed_mid_upload(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from core.settings import Settings
 from core.vocabulary import Scope
 from db.repositories import jobs, sites, workers
 from db.session import Database
+from lucency.stack.ports import choose_ports
 from reports.heatmap import encode_heatmap, encode_preview
 from storage.s3 import S3Store
 from tests.api.conftest import PNG, Api, Trace, serve
@@ -290,15 +290,9 @@ def test_over_quota_leaves_nothing(narrow: Api, trace: Trace) -> None:
                 assert int(answer.headers["retry-after"]) > 0
 
 
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def without(settings: Settings, server: str) -> Settings:
     """Settings that name a port where nobody listens."""
-    port = closed_port()
+    port = choose_ports(["closed"])["closed"]
     changes: dict[str, dict[str, object]] = {
         "database": {"database_url": SecretStr(f"postgresql+psycopg2://lucency@127.0.0.1:{port}/lucency")},
         "broker": {"broker_url": SecretStr(f"redis://127.0.0.1:{port}/0")},

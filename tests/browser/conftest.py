@@ -28,6 +28,7 @@ DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 PATIENCE_MS = 30_000
 
 Visit = Callable[..., Page]
+Keep = Callable[[Page, str], None]
 
 
 @pytest.fixture(scope="package")
@@ -119,6 +120,14 @@ def visit(
                 PICTURES.mkdir(parents=True, exist_ok=True)
                 page.screenshot(path=PICTURES / f"failed-{request.node.name}-{number}.png")
         context.close()
+
+
+@pytest.fixture(scope="session")
+def keep(pytestconfig: pytest.Config) -> Keep:
+    """`keep(page, name)`: how it looks, into artefacts/browser, where --pictures asks for that."""
+    from tests.browser.survey import picture
+
+    return picture if pytestconfig.getoption("pictures") else lambda _page, _name: None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -59,9 +59,12 @@ SETTLED = """() => document.querySelector('h1') !== null
   && document.querySelector('.mantine-Skeleton-root[data-visible], .mantine-Loader-root, [aria-busy="true"]') === null
   && [...document.images].every((image) => image.complete)"""
 
-RUN_AXE = (
-    """async () => await axe.run(document, {resultTypes: ['violations'], rules: {'target-size': {enabled: true}}})"""
-)
+RUN_AXE = """async (rules) => await axe.run(document, {
+  resultTypes: ['violations'], rules: {'target-size': {enabled: true}},
+  ...(rules.length ? {runOnly: {type: 'rule', values: rules}} : {}),
+})"""
+# What axe judges by colours: all that another colour scheme can change of what it found in the first.
+COLOURS = ("color-contrast", "link-in-text-block")
 
 # What a reader meets: text on the page, and the names that assistive technology speaks. Not what is no language:
 # code, times, what is marked as another language or as not to be translated.
@@ -104,11 +107,13 @@ def settle(page: Page) -> None:
     page.wait_for_timeout(50)
 
 
-def axe(page: Page) -> dict[str, Any]:
-    """What axe finds. It comes in by the debugger's way, which no Content-Security-Policy hinders."""
+def axe(page: Page, *rules: str) -> dict[str, Any]:
+    """What axe finds, by all its rules or by these. It comes in by the debugger's way, which no
+    Content-Security-Policy hinders.
+    """
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(_axe_source())
-    found: dict[str, Any] = page.evaluate(RUN_AXE)
+    found: dict[str, Any] = page.evaluate(RUN_AXE, list(rules))
     return found
 
 

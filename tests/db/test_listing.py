@@ -173,6 +173,14 @@ def test_pages_meet_and_counts_end_at_their_limit(database: Database, site: UUID
     assert set(seen) == made
 
 
+def test_a_span_includes_its_start_and_not_its_end(database: Database, site: UUID) -> None:
+    with database.unit_of_work() as session:
+        at = make_job(session, site).created_at
+    with database.unit_of_work() as session:
+        assert len(listed(session, site, created_from=at)) == 1
+        assert listed(session, site, created_to=at) == set()
+
+
 def test_causes(database: Database, site: UUID) -> None:
     with database.unit_of_work() as session:
         for code in ("decode_failed", "engine_failed", "decode_failed"):

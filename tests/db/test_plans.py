@@ -7,14 +7,19 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import TextClause, text
 
+from core.settings import Settings
 from core.vocabulary import JobState
 from db.repositories import jobs
 from db.repositories.jobs import claims, limits, queries, sweeping
-from db.session import Database, Session
+from db.session import Database, Session, make_database
 from db.tables import Base
-from tests.factories import make_image
+from lucency.stack.embedded import EmbeddedServers
+from tests.conftest import another_database
+from tests.factories import make_image, make_site
+from tests.servers import TEMPLATE
 
 # Without foreign keys' checks (one image for all), so that it takes seconds.
 FILL = text("""
@@ -23,7 +28,7 @@ INSERT INTO job (id, site_id, image_id, explain, request_hash, max_attempts, dea
     crash_count, run_after, lease_owner, lease_expires_at, finished_at)
 SELECT gen_random_uuid(), :site, :image, '{fracture}', 'h', 5, now() + interval '1 day',
     now() - n * interval '1 ms', n % 21 - 10, :state, :crash_count, now() + :wait * interval '1 s',
-    CASE :state WHEN 'running' THEN 'w' END, CASE :state WHEN 'running' THEN now() + interval '30 s' END,
+    CASE :state WHEN 'running' THEN 'w' END, CASE :state WHEN 'running' THEN now() + interval '900 s' END,
     CASE WHEN :state IN ('succeeded', 'failed') THEN now() END
 FROM generate_series(1, :count) AS n
 """)
@@ -55,10 +60,30 @@ def fill(database: Database, site: UUID, *, analyse: bool) -> None:
             connection.execute(text("VACUUM ANALYZE job"))
 
 
+@pytest.fixture(scope="module")
+def filled(servers: EmbeddedServers) -> Iterator[tuple[str, UUID]]:
+    """The name of a database with a Site of these jobs, and the Site. It takes seconds: tests get a copy each."""
+    with another_database(servers, TEMPLATE) as name:
+        made = make_database(Settings(database_url=SecretStr(servers.postgres.url(name))), application_name="fill")
+        with made.unit_of_work() as session:
+            site = make_site(session).id
+        fill(made, site, analyse=True)
+        made.dispose()
+        yield name, site
+
+
 @pytest.fixture
-def large(database: Database, site: UUID) -> Database:
-    fill(database, site, analyse=True)
-    return database
+def large(servers: EmbeddedServers, settings: Settings, filled: tuple[str, UUID]) -> Iterator[Database]:
+    with another_database(servers, filled[0]) as name:
+        url = SecretStr(servers.postgres.url(name))
+        made = make_database(settings.model_copy(update={"database_url": url}), application_name="tests")
+        yield made
+        made.dispose()
+
+
+@pytest.fixture
+def site(filled: tuple[str, UUID]) -> UUID:
+    return filled[1]
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -123,9 +148,10 @@ def test_a_claim_reads_what_it_takes(large: Database) -> None:
         session.rollback()
 
 
-def test_a_claim_just_after_a_flood(database: Database, site: UUID) -> None:
+def test_a_claim_just_after_a_flood(database: Database) -> None:
     """The statistics still say that there is next to nothing: the plan must not rest on them."""
     with database.unit_of_work() as session:
+        site = make_site(session).id
         session.execute(text("ANALYZE job"))
     fill(database, site, analyse=False)
     with database.unit_of_work() as session:

@@ -21,6 +21,7 @@ from pydicom.dataelem import DataElement
 import imaging
 from core.sealing import SiteKey
 from imaging.confidentiality import DESCRIPTIVE
+from imaging.deidentify import pseudonym
 from imaging.dicom import scan_dicom
 from imaging.header import Limits
 from imaging.stored_dicom import stored_dicom
@@ -201,3 +202,11 @@ def test_same_patient_same_pseudonym_and_another_sites_is_another() -> None:
     assert deidentified(data) == deidentified(data)
     # UIDs keep what they join: the nested reference to this instance is to its new UID.
     assert one[NEST][0].ReferencedSOPInstanceUID != other[NEST][0].ReferencedSOPInstanceUID
+
+
+def test_no_two_patients_have_one_pseudonym() -> None:
+    """It stands for the patient wherever one is looked for: an erasure must not find another."""
+    found = [pseudonym(f"{number}", KEY) for number in range(20_000)]
+    assert len(set(found)) == len(found)
+    assert all(re.fullmatch(r"P[A-Z2-7]{16}", one) for one in found)
+    assert (pseudonym(" 7 ", KEY), pseudonym(" \0", KEY)) == (found[7], "")

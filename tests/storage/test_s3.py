@@ -11,6 +11,7 @@ from urllib3.connection import HTTPConnection
 
 from core.errors import StoreUnavailable
 from core.settings import Settings
+from lucency.stack.ports import choose_ports
 from storage.s3 import S3Store, make_store
 
 
@@ -33,10 +34,7 @@ def at(port: int) -> Settings:
 
 
 def test_closed_port() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    store = make_store(at(port))
+    store = make_store(at(choose_ports(["closed"])["closed"]))
     refuses(store, within=2)
     with pytest.raises(StoreUnavailable):
         store.put_bytes("a", b"x", content_type="text/plain")

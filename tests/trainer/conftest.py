@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import made_once
 from tests.data import encoded, generated_radiograph
 from trainer.recipes.recipe import Recipe
 
@@ -60,19 +61,18 @@ def recipe() -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def recipe_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def recipe_bundle(shared_folder: Path) -> Callable[[str], Path]:
     """The folder of a shipped recipe's Bundle after a step of training a phase; trained once. Do not change it."""
-    folder = tmp_path_factory.mktemp("recipes")
 
     def trained(name: str) -> Path:
         from tests.trainer.tiny_sets import CHANGES, train_recipe
 
-        place = folder / name
-        if not place.exists():
-            draft = folder / f"{name}.run"
+        def train(place: Path) -> None:
+            run = place.with_suffix(".run")
             # Checkpoints hold the optimizer's state too, hundreds of megabytes: only the Bundle stays.
-            shutil.move(train_recipe(name, draft, *CHANGES.get(name, ())), place)
-            shutil.rmtree(draft)
-        return place
+            shutil.move(train_recipe(name, run, *CHANGES.get(name, ())), place)
+            shutil.rmtree(run)
+
+        return made_once(shared_folder / "recipes" / name, train)
 
     return trained

@@ -215,6 +215,28 @@ def test_unsafe(name: str) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
 
 
+def test_one_entry_may_not_hide_behind_others() -> None:
+    """Beside content that does not deflate a bomb is little of the whole."""
+    with pytest.raises(ArchiveUnsafe, match="An entry inflates more than"):
+        digests(zipped(("bomb", bytes(20 * MEBIBYTE)), ("a.dcm", os.urandom(MEBIBYTE))))
+
+
+def test_inflation_ends_where_the_archive_lies() -> None:
+    """What was checked is what is stated: of what comes beyond, nothing is given on."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = packer.compress(bytes(50 * MEBIBYTE)) + packer.flush()
+    plain = zipped(("a", packed), method=zipfile.ZIP_STORED)
+    stated = struct.pack("<L", 1000)
+    # Deflated, not stored, and a thousand bytes long: so both headers say.
+    lying = changed(changed(plain, LOCAL_A, 8, b"\x08"), CENTRAL_A, 10, b"\x08")
+    lying = changed(changed(lying, LOCAL_A, 22, stated), CENTRAL_A, 24, stated, last=True)
+    archive = Archive(io.BytesIO(lying), size=len(lying), limits=LIMITS)
+    given = []
+    with pytest.raises(ArchiveUnsafe, match="inflates to more than the archive states"):
+        given.extend(archive.inflate(archive.entries[0]))
+    assert given == []
+
+
 def test_sound_zip64() -> None:
     assert digests(zip64_of(PLAIN)) == sha256s(b"content of a file" * 9, b"of another" * 30)
 

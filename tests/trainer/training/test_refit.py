@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from trainer.recipes.recipe import Recipe, Refit
 from trainer.training.calibration import calibrated, fit_temperature, logits_of
-from trainer.training.refit import centre_findings, refit_heads
-from trainer.training.train import build_classifier, load_split, predict
+
+if TYPE_CHECKING:
+    import keras
 
 pytestmark = pytest.mark.keras
 
 
 def test_a_refitted_head_separates_what_the_features_separate(recipe: Recipe, data_set: Path, tmp_path: Path) -> None:
+    import keras
+
+    from trainer.training.refit import refit_heads
+    from trainer.training.train import build_classifier, load_split, predict
+
     keras.utils.set_random_seed(1)
     classifier = build_classifier(recipe)
     training, validation = (load_split(recipe, data=data_set, split=name, cache=tmp_path) for name in ("train", "val"))
@@ -45,6 +51,9 @@ def _is_high(extractor: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.in
 
 
 def test_a_label_without_images_is_never_the_answer(recipe: Recipe, data_set: Path, tmp_path: Path) -> None:
+    from trainer.training.refit import refit_heads
+    from trainer.training.train import build_classifier, load_split, predict
+
     heads = [recipe.heads[0], recipe.heads[1].model_copy(update={"labels": ("hand", "leg", "hip")})]
     wider = recipe.model_copy(update={"heads": tuple(heads)})
     classifier = build_classifier(wider)
@@ -56,6 +65,9 @@ def test_a_label_without_images_is_never_the_answer(recipe: Recipe, data_set: Pa
 
 
 def test_findings_are_centred_on_the_validation_split(recipe: Recipe, data_set: Path, tmp_path: Path) -> None:
+    from trainer.training.refit import centre_findings
+    from trainer.training.train import build_classifier, load_split, predict
+
     classifier = build_classifier(recipe)
     split = load_split(recipe, data=data_set, split="train", cache=tmp_path)
     last = classifier.get_layer("fracture_logits")

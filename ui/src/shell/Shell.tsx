@@ -11,6 +11,7 @@ import { SiteSwitch } from '@/shell/SiteSwitch';
 import { StaleNotice } from '@/shell/StaleNotice';
 import { Forbidden, Pending } from '@/shell/states';
 import { UserMenu } from '@/shell/UserMenu';
+import { VERSION } from '@/shell/version';
 
 // A page is shown when its questions can be: whoever presses a button right away shall be asked.
 const Overlays = lazy(() => import('@/shell/Overlays').then(({ Overlays }) => ({ default: Overlays })));
@@ -87,7 +88,7 @@ export function Shell() {
       <AppShell.Footer>
         <Group h="100%" px="md" justify="center">
           <Text size="xs" ta="center" lh={1.15}>
-            {t('disclaimer')}
+            {t('disclaimer')} {t('product')} {VERSION}
           </Text>
         </Group>
       </AppShell.Footer>

@@ -10,6 +10,7 @@ import { sessionMethodsOptions } from '@/client/@tanstack/react-query.gen';
 import { ProblemNotice } from '@/components/ProblemNotice';
 import { chooseLanguage, LANGUAGES, type Language } from '@/i18n';
 import { PasswordForm } from '@/pages/login/PasswordForm';
+import { VERSION } from '@/shell/version';
 
 /** The one page without a session: by password, by single sign-on, or how the first user is made. */
 export function LoginPage() {
@@ -52,7 +53,7 @@ export function LoginPage() {
           </Stack>
         </Card>
         <Text size="xs" c="dimmed" ta="center">
-          {shell('disclaimer')}
+          {shell('disclaimer')} {shell('product')} {VERSION}
         </Text>
         <Languages />
       </Stack>
