@@ -20,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest
 # The long forms, in this order: what `make test` leaves out because it takes minutes and a short form is in it.
 LONG := test browser chaos chaos-batch recipes audits
 
-.PHONY: help setup ui ui-check demo test test-all flaky lint types contracts check browser pictures chaos chaos-batch recipes audits \
+.PHONY: help setup ui ui-check demo test test-all flaky coverage lint types contracts check browser pictures chaos chaos-batch recipes audits \
     bench train lock clean
 
 help: ## Show this list
@@ -63,6 +63,13 @@ test-all: setup ## Every long form, one after another, the tests first; goes on 
 
 flaky: setup ## Repeat some tests in random order and count what fails (TESTS=tests/gateway N=20; SEED=7 N=1: once, in that order)
 	$(BIN)/python -m tests.flaky --times $(or $(N),20) $(if $(SEED),--seed $(SEED)) $(TESTS)
+
+coverage: setup ## Run the tests and count the lines that they reach; a page for each file in artefacts/coverage/html/
+	rm -rf artefacts/coverage
+	$(BIN)/coverage run -m pytest -m "not slow" -n $(WORKERS) $(TESTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet
+	$(BIN)/coverage report
 
 lint: setup
 	$(BIN)/ruff check .
