@@ -20,8 +20,8 @@ PYTEST := $(BIN)/python -m pytest
 # The long forms, in this order: what `make test` leaves out because it takes minutes and a short form is in it.
 LONG := test browser chaos chaos-batch recipes audits mutants
 
-.PHONY: help setup ui ui-check docs demo test test-all flaky mutants coverage lint types contracts check browser pictures chaos chaos-batch recipes audits \
-    bench train dist lock clean
+.PHONY: help setup ui ui-check docs demo test test-all flaky mutants coverage lint types contracts check browser pictures chaos \
+    chaos-batch recipes audits bench train dist lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
