@@ -18,10 +18,10 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS ?= auto
 PYTEST := $(BIN)/python -m pytest
 # The long forms, in this order: what `make test` leaves out because it takes minutes and a short form is in it.
-LONG := test browser chaos chaos-batch recipes audits
+LONG := test browser chaos chaos-batch recipes audits mutants
 
-.PHONY: help setup ui ui-check demo test test-all flaky coverage lint types contracts check browser pictures chaos chaos-batch recipes audits \
-    bench train lock clean
+.PHONY: help setup ui ui-check docs demo test test-all flaky mutants coverage lint types contracts check browser pictures chaos \
+    chaos-batch recipes audits bench train dist lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,7 +40,7 @@ ui/node_modules/.installed: ui/package.json ui/package-lock.json ui/.npmrc | $(S
 $(UI): ui/node_modules/.installed $(UI_SOURCES)
 	cd ui && $(NODE) npm run --silent client >/dev/null && $(NODE) npm run --silent build
 
-$(STAMP): requirements/dev.txt pyproject.toml
+$(STAMP): requirements/dev.txt pyproject.toml core/version.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Lucency needs Python 3.11 or newer; set PYTHON=…")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
@@ -64,6 +64,9 @@ test-all: setup ## Every long form, one after another, the tests first; goes on 
 flaky: setup ## Repeat some tests in random order and count what fails (TESTS=tests/gateway N=20; SEED=7 N=1: once, in that order)
 	$(BIN)/python -m tests.flaky --times $(or $(N),20) $(if $(SEED),--seed $(SEED)) $(TESTS)
 
+mutants: setup ## Change one line of the sources at a time: a test must notice (ONLY=privacy: some of them; SHORT=1: eight)
+	$(BIN)/python -m tests.mutants $(if $(SHORT),--short) $(if $(ONLY),--only "$(ONLY)")
+
 coverage: setup ## Run the tests and count the lines that they reach; a page for each file in artefacts/coverage/html/
 	rm -rf artefacts/coverage
 	$(BIN)/coverage run -m pytest -m "not slow" -n $(WORKERS) $(TESTS)
@@ -81,7 +84,10 @@ types: setup
 contracts: setup ## Check who may import whom
 	$(BIN)/lint-imports
 
-check: lint types contracts ui-check ## Lint, types and import contracts (make -j2 check: side by side)
+docs: $(STAMP) ui/node_modules/.installed ## The documents as a site, in artefacts/docs/; a dead link or anchor fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+check: lint types contracts ui-check docs ## Lint, types, import contracts, the documents' links (make -j2 check: side by side)
 
 browser: setup ## The web application in Chromium: the long form; pictures of every page in artefacts/browser/
 	$(PYTEST) --pictures tests/browser
@@ -108,9 +114,14 @@ bench: setup ## Measure, as ratios within one run; writes benchmarks/results/
 train: setup ## Train the default recipe (DATA=… WEIGHTS=…)
 	$(BIN)/lucency train trainer/recipes/lucency.yaml $(if $(DATA),--data $(DATA)) $(if $(WEIGHTS),--weights $(WEIGHTS))
 
+dist: setup ## Build the sdist, and of it the wheel, into dist/
+	rm -rf dist
+	$(BIN)/uv build --quiet --offline --no-build-isolation --python $(BIN)/python --out-dir dist
+	ls -lh dist/
+
 lock: setup ## Resolve the requirements again (after a change in pyproject.toml)
 	deploy/lock.sh $(BIN)/uv
 
 clean: ## Remove the environment and the local stack's state (its data too)
 	-test -x $(BIN)/lucency && $(BIN)/lucency down
-	rm -rf $(VENV) artefacts ui/dist ui/node_modules ui/src/client .lucency .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) artefacts dist ui/dist ui/node_modules ui/src/client .lucency .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from typing import Any
 
 import anyio.to_thread
@@ -57,6 +56,7 @@ from api.web_application import WebApplication, wants_page
 from api.workers import routes as workers
 from core.logs import configure_logging
 from core.settings import Settings, load_settings
+from core.version import VERSION
 from core.vocabulary import DISCLAIMER
 from db.notifications import Listener
 
@@ -72,7 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         _adopt_uvicorn_logs()
     app: FastAPI = FastAPIOffline(
         title="Lucency",
-        version=version("lucency"),
+        version=VERSION,
         description=f"Bone radiographs in, findings with explanations out. {DISCLAIMER}",
         lifespan=_lifespan,
         redoc_url=None,
@@ -124,7 +124,7 @@ async def _index(request: Request) -> Response:
     if wants_page(request):
         pages: WebApplication = request.app.state.pages
         return pages.page()
-    return JSONResponse(as_json(IndexView(version=version("lucency"))))
+    return JSONResponse(as_json(IndexView(version=VERSION)))
 
 
 @asynccontextmanager

@@ -17,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from core import shipped
 from core.settings import Settings
 
-SOURCE_TREE = Path(__file__).parent.parent / "ui" / "dist"
 # What `html.cspNonce` of ui/vite.config.ts writes into the document.
 NONCE = "__CSP_NONCE__"
 POLICY = "; ".join(
@@ -60,7 +60,7 @@ class WebApplication:
 
     @classmethod
     def of(cls, settings: Settings, *, missing: ASGIApp) -> WebApplication:
-        return cls(settings.ui_folder or SOURCE_TREE, missing)
+        return cls(settings.ui_folder or shipped.WEB_APPLICATION, missing)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self.find(Request(scope)) if scope["type"] == "http" else None

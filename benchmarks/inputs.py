@@ -16,8 +16,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ComputedRadiographyImageStorage
 
+from core import transfer_syntaxes as syntaxes
 from core.vocabulary import MediaKind
-from imaging import syntaxes
 
 ROWS, COLUMNS = 2500, 2000
 # Where the two instance UIDs of a generated DICOM file are, with room to spare.

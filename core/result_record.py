@@ -69,7 +69,8 @@ class ResultRecord:
 
     `rows`, `columns`: of the upright radiograph that boxes and heatmaps refer to; `window` (left, top, right, bottom):
     the part of the heatmap's grid that the radiograph covers, in fractions. `calibration` and `thresholds` are in the
-    findings; `limits` are the model card's stated limits, `rules` say by label how the threshold was chosen.
+    findings; `limits` are the model card's stated limits, `rules` say by label how the threshold was chosen. `release`:
+    the version of Lucency that judged, where it is known.
     """
 
     job_id: UUID
@@ -96,6 +97,7 @@ class ResultRecord:
     timings_ms: dict[str, float]
     limits: tuple[str, ...] = ()
     rules: dict[str, str] = field(default_factory=dict)
+    release: str | None = None
 
     @property
     def judged(self) -> tuple[ReportedFinding, ...]:

@@ -16,6 +16,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.vocabulary import EngineName
 
+# ONNX Runtime reports to its maker unless this is set before it loads, in this process or the one that started it.
+# Nothing that handles images of patients reports to anybody.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 DEFAULT_HOME = Path(".lucency")
 MEBIBYTE = 1024 * 1024
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -149,6 +150,34 @@ class BatchItemState(StrEnum):
     DUPLICATE = "duplicate"
 
 
+@dataclass(frozen=True, slots=True)
+class DicomObject:
+    """What an instance of a report is: SOP class (PS3.4 table B.5-1) and Modality; its series' number and name."""
+
+    sop_class: str
+    modality: str
+    series_number: int
+    series_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportForm:
+    """A report's media type, and how a file of it is named after the job's id; of DICOM the kind of object.
+
+    `pictures`: it is drawn from the result's pictures. `identity`: it can name the patient and the original UIDs.
+    """
+
+    media_type: str
+    suffix: str
+    pictures: bool = False
+    identity: bool = False
+    dicom: DicomObject | None = None
+
+
+def _dicom(suffix: str, made: DicomObject, *, pictures: bool = False) -> ReportForm:
+    return ReportForm("application/dicom", suffix, pictures, identity=True, dicom=made)
+
+
 class ReportKind(StrEnum):
     """The forms of one result (`reports`)."""
 
@@ -161,13 +190,59 @@ class ReportKind(StrEnum):
     FHIR = "fhir"
     CSV = "csv"
 
+    @property
+    def form(self) -> ReportForm:
+        """What is true of it wherever it is made, asked for or sent."""
+        return _REPORT_FORMS[self]
+
+
+_REPORT_FORMS = {
+    ReportKind.JSON: ReportForm("application/json", ".json"),
+    ReportKind.OVERLAY: ReportForm("image/png", ".png", pictures=True),
+    ReportKind.PDF: ReportForm("application/pdf", ".pdf", pictures=True, identity=True),
+    # Series of high numbers, so that a viewer lists them behind the study's own.
+    ReportKind.SR: _dicom(".sr.dcm", DicomObject("1.2.840.10008.5.1.4.1.1.88.33", "SR", 9901, "AI findings")),
+    ReportKind.SC: _dicom(".sc.dcm", DicomObject("1.2.840.10008.5.1.4.1.1.7", "OT", 9902, "AI heatmap"), pictures=True),
+    ReportKind.GSPS: _dicom(".gsps.dcm", DicomObject("1.2.840.10008.5.1.4.1.1.11.1", "PR", 9903, "AI regions")),
+    ReportKind.FHIR: ReportForm("application/fhir+json", ".fhir.json", identity=True),
+    ReportKind.CSV: ReportForm("text/csv; charset=utf-8", ".csv"),
+}
+DICOM_REPORTS = {kind: kind.form.dicom for kind in ReportKind if kind.form.dicom is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryForm:
+    """A way out's name in sentences. `node`: its target is a DICOM node, else a URL.
+
+    `reports`: it carries DICOM reports of jobs that succeeded, else a message of how jobs ended, which it signs.
+    `authorization`: it takes a header of that name.
+    """
+
+    title: str
+    node: bool = False
+    reports: bool = False
+    authorization: bool = False
+
 
 class DeliveryKind(StrEnum):
     """How a result leaves."""
 
+    # `worker.deliveries` has a module of the same name for each.
     C_STORE = "c_store"
     STOW = "stow"
     WEBHOOK = "webhook"
+
+    @property
+    def form(self) -> DeliveryForm:
+        """What is true of it wherever a rule is made or followed."""
+        return _DELIVERY_FORMS[self]
+
+
+_DELIVERY_FORMS = {
+    DeliveryKind.C_STORE: DeliveryForm("C-STORE", node=True, reports=True),
+    DeliveryKind.STOW: DeliveryForm("STOW", reports=True, authorization=True),
+    DeliveryKind.WEBHOOK: DeliveryForm("A webhook"),
+}
 
 
 class DeliveryState(StrEnum):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core import shipped
 from core.errors import LucencyError
 from core.settings import load_settings
 from core.vocabulary import BurnedInPolicy, Scope
@@ -20,15 +20,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The database: migrations, sites and API keys.", no_args_is_help=True)
 
-MIGRATIONS = Path(__file__).parent.parent / "migrations"
-
 
 def alembic_config(database_url: str) -> Config:
-    """Alembic's configuration for this source tree and that database."""
+    """Alembic's configuration for our migrations and that database."""
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("script_location", str(shipped.MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["database_url"] = database_url
     return config

@@ -88,8 +88,9 @@ class Listener(threading.Thread):
         self.connected.set()
         if self._listening is not None:
             self._listening()
+        watched: list[Any] = [connection, self._woken]
         while not self._stop_asked.is_set():
-            readable, _, _ = select.select([connection, self._woken], [], [])
+            readable, _, _ = select.select(watched, [], [])
             if connection not in readable:
                 continue
             connection.poll()

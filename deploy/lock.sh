@@ -13,7 +13,7 @@ compile() { # name, then extras
         --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' \
         --output-file "requirements/$name.txt"
 }
-compile dev api trainer embedded dev
+compile dev all dev
 compile api api
 compile worker worker
 compile trainer trainer

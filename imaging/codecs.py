@@ -1,9 +1,8 @@
 """Compressed or native pixel data of one frame → stored values, at no more resolution than is asked for.
 
 Every function gives (h, w) or (h, w, 3) integers. JPEG with 8 bits uses DCT scaling (ITU-T T.81 by libjpeg-turbo),
-JPEG 2000
-its resolution levels (T.800 annex B.5); the others are decoded whole. Codecs report faults in many ways: `decode` turns
-`CODEC_FAULTS` into DecodeFailed.
+JPEG 2000 its resolution levels (T.800 annex B.5); the others are decoded whole. Codecs report faults in many ways:
+`decode` turns `CODEC_FAULTS` into DecodeFailed.
 """
 
 from __future__ import annotations
@@ -22,10 +21,11 @@ import rle
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.errors import NotApplicable, PixelsInconsistent
-from imaging import syntaxes
+from core import transfer_syntaxes as syntaxes
+from core.errors import DicomTruncated, NotApplicable, PixelsInconsistent
 from imaging.codestream import Frame
 from imaging.dicom import DicomImage
+from imaging.endings import closed_jpeg, closed_jpeg_2000, closed_jpeg_ls
 
 # What the codecs raise on damaged input; none of them documents it.
 CODEC_FAULTS = (
@@ -51,7 +51,8 @@ class Decoded:
 def decode_frame(image: DicomImage, data: bytes, *, size: tuple[int, int]) -> Decoded:
     """The frame `data` of `image`, with at least `size` (rows, columns).
 
-    Raises PixelsInconsistent where the result differs from Rows × Columns; codecs raise CODEC_FAULTS.
+    Raises PixelsInconsistent where the result differs from Rows × Columns, and DicomTruncated where a frame without its
+    end marker lacks a line; codecs raise CODEC_FAULTS.
     """
     syntax = image.transfer_syntax
     if syntax in syntaxes.NATIVE:
@@ -60,10 +61,12 @@ def decode_frame(image: DicomImage, data: bytes, *, size: tuple[int, int]) -> De
         return Decoded(_rle(image, data))
     if image.frame is None:
         raise PixelsInconsistent("The compressed pixel data has no header")
+    if not image.ended:
+        data = _closed(syntax, data)
     if syntax in syntaxes.JPEG_2000:
         decoded = _jpeg2000(image.frame, data, size=size)
     elif syntax in syntaxes.JPEG_LS:
-        decoded = Decoded(jpeg_ls.decode(np.frombuffer(data, np.uint8)))
+        decoded = Decoded(_jpeg_ls(data))
     elif syntax in syntaxes.JPEG_LOSSLESS or image.frame.precision > 8:
         decoded = Decoded(imagecodecs.jpeg8_decode(data), overshoots=syntax == syntaxes.JPEG_EXTENDED)
     else:
@@ -74,6 +77,20 @@ def decode_frame(image: DicomImage, data: bytes, *, size: tuple[int, int]) -> De
     if (values.ndim == 3) != (image.samples == 3):
         raise PixelsInconsistent("The decoded pixels have other channels than Samples per Pixel")
     return decoded
+
+
+def _closed(syntax: str, data: bytes) -> bytes:
+    """The frame with its end marker. Raises DicomTruncated where a line is missing."""
+    truncated = DicomTruncated("The compressed pixel data ends before its last line")
+    if syntax in syntaxes.JPEG_2000:
+        return closed_jpeg_2000(data, openjpeg.decode, truncated, faults=CODEC_FAULTS)
+    if syntax in syntaxes.JPEG_LS:
+        return closed_jpeg_ls(data, _jpeg_ls, truncated, faults=CODEC_FAULTS)
+    return closed_jpeg(data, truncated, faults=CODEC_FAULTS)
+
+
+def _jpeg_ls(data: bytes) -> Stored:
+    return np.asarray(jpeg_ls.decode(np.frombuffer(data, np.uint8)))
 
 
 def _shaped(image: DicomImage, values: Stored) -> Stored:

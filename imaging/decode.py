@@ -8,9 +8,10 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
+from core import transfer_syntaxes as syntaxes
 from core.errors import DecodeFailed, LucencyError
 from core.vocabulary import MediaKind
-from imaging import syntaxes
+from imaging.aspect import square_size
 from imaging.codecs import CODEC_FAULTS, decode_frame
 from imaging.dicom import DicomImage, scan_dicom
 from imaging.greyscale import grey_levels, stored_values
@@ -19,7 +20,7 @@ from imaging.identify import HEAD_BYTES, identify
 from imaging.radiograph import Radiograph
 from imaging.raster import decode_raster, grey
 from imaging.raster_scan import scan_jpeg, scan_png
-from imaging.resize import shrink, target_size
+from imaging.resize import fitted, target_size
 
 
 def decode(data: bytes, *, longest_side: int, limits: Limits | None = None) -> Radiograph:
@@ -55,12 +56,20 @@ def _decode(data: bytes, longest_side: int, limits: Limits) -> Radiograph:
 
 
 def _dicom_pixels(image: DicomImage, data: bytes, longest_side: int, limits: Limits) -> NDArray[np.uint8]:
-    size = target_size(image.rows, image.columns, longest_side)
-    decoded = decode_frame(image, frame_bytes(image, data, limits), size=size)
+    """As a reader sees them: square, however the stored ones are (PS3.3 C.7.6.3.1.7)."""
+    size = target_size(*square_size(image.rows, image.columns, image.aspect), longest_side)
+    decoded = decode_frame(image, frame_bytes(image, data, limits), size=asked_of(image, size))
     if image.samples == 3:
-        return shrink(luminance(image, decoded.values), size)
+        return fitted(luminance(image, decoded.values), size)
     values = stored_values(image, decoded.values, overshoots=decoded.overshoots)
     return grey_levels(image, values, size)
+
+
+def asked_of(image: DicomImage, size: tuple[int, int]) -> tuple[int, int]:
+    """What to ask the codec for, where the picture is wanted in `size`: all of a frame whose pixels are not square, for
+    its reduced resolutions shrink both sides alike.
+    """
+    return size if image.aspect == 1 else (image.rows, image.columns)
 
 
 def luminance(image: DicomImage, values: NDArray[np.generic]) -> NDArray[np.uint8]:

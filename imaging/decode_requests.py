@@ -36,8 +36,8 @@ class PictureRequest:
     """The frame as it is to be seen, 8 bits grey (PS3.18 section 8.3.5).
 
     `window`: (center, width, function) in place of the image's own, function of PS3.3 C.11.2.1.3. `source`: (left, top,
-    width, height) of the part to show, in pixels; a negative width or height mirrors it. `viewport`: (width, height)
-    that the picture is scaled to fit into, its proportions kept. `quality` of JPEG is 1 to 100.
+    width, height) of the part to show, in stored pixels; a negative width or height mirrors it. `viewport`: (width,
+    height) that the picture is scaled to fit into, its proportions kept. `quality` of JPEG is 1 to 100.
     """
 
     format: PictureFormat = PictureFormat.JPEG

@@ -8,6 +8,8 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from core import transfer_syntaxes as syntaxes
+from core.dicom_start import HEAD_BYTES, start_of, syntax_of_data_set
 from core.errors import (
     DicomInvalid,
     DicomTruncated,
@@ -18,12 +20,11 @@ from core.errors import (
     TransferSyntaxUnsupported,
 )
 from core.vocabulary import MediaKind
-from imaging import syntaxes
-from imaging.codestream import Frame, jpeg2000_frame, jpeg_frame
+from imaging.aspect import ASPECT_TAGS, aspect_of
+from imaging.codestream import Frame, jpeg2000_frame, jpeg_frame, syntax_of_codestream
 from imaging.header import Header, Limits
 from imaging.walk import DeflatedSource, Elements, Encoding, FileSource, Source, Value, Walk
 
-PREAMBLE_BYTES = 128
 TRANSFER_SYNTAX_UID = 0x00020010
 SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID = 0x00080016, 0x00080018, 0x0020000D
 SERIES_INSTANCE_UID = 0x0020000E
@@ -42,7 +43,7 @@ WANTED = frozenset(
         BITS_ALLOCATED, BITS_STORED, HIGH_BIT, PIXEL_REPRESENTATION, PIXEL_PADDING_VALUE, PIXEL_PADDING_LIMIT,
         BURNED_IN_ANNOTATION, WINDOW_CENTER, WINDOW_WIDTH, VOI_LUT_FUNCTION, RESCALE_INTERCEPT, RESCALE_SLOPE,
     },
-)  # fmt: skip
+) | ASPECT_TAGS  # fmt: skip
 
 # Projection radiographs of bone. RG is digitised film. OT and SC say nothing about what is pictured; MG, IO, PX,
 # RF and XA
@@ -70,6 +71,20 @@ UID = re.compile(r"[0-9.]{1,64}")
 WORD = re.compile(r"[A-Z0-9 _]{1,16}")
 CODESTREAM_BYTES = 64 * 1024
 FRAGMENTS = 20_000
+END_MARKER = b"\xff\xd9"
+
+
+@dataclass(frozen=True, slots=True)
+class PixelData:
+    """Where the one frame lies: (start, length) pieces, in what transfer syntax, and what its codestream says.
+
+    `ended` is false of a codestream without its end marker: only its decoder can tell whether every line is there.
+    """
+
+    ranges: tuple[tuple[int, int], ...]
+    transfer_syntax: str
+    frame: Frame | None = None
+    ended: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +92,7 @@ class DicomImage:
     """A checked DICOM radiograph: geometry, how its pixels are stored, and where they lie.
 
     `pixel_ranges` are the (start, length) pieces of the one frame: in the file, or in the inflated data set where
-    `transfer_syntax` is deflated.
+    `transfer_syntax` is deflated. `ended`: see `PixelData`. `aspect`: how many times a pixel is higher than wide.
     """
 
     header: Header
@@ -95,6 +110,8 @@ class DicomImage:
     pixel_ranges: tuple[tuple[int, int], ...]
     frame: Frame | None
     data_set_start: int
+    ended: bool
+    aspect: float
 
     def numbers(self, tag: int) -> list[float]:
         return decimals(self.elements.values.get(tag))
@@ -134,11 +151,13 @@ def scan_dicom(file: BinaryIO, *, limits: Limits) -> DicomImage:
     """
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
-    preamble = file.read(PREAMBLE_BYTES + 4)
-    if preamble[PREAMBLE_BYTES:] != b"DICM":
-        raise DicomInvalid("The DICM prefix is missing")
-    if preamble.startswith(PROGRAMS):
+    head = file.read(HEAD_BYTES)
+    start = start_of(head)
+    if start is None:
+        raise DicomInvalid("The preamble and the prefix DICM are missing, and no data set begins the file")
+    if head.startswith(PROGRAMS):
         raise Polyglot
+    file.seek(start)
     syntax = transfer_syntax_of(file, size=size, limits=limits)
     start = file.tell()
     encoding = Encoding(implicit=syntax == syntaxes.IMPLICIT, big_endian=syntax == syntaxes.BIG_ENDIAN)
@@ -150,7 +169,9 @@ def scan_dicom(file: BinaryIO, *, limits: Limits) -> DicomImage:
 
 
 def transfer_syntax_of(file: BinaryIO, *, size: int, limits: Limits) -> str:
-    """Transfer Syntax UID from the file meta information (PS3.10 section 7.1); leaves `file` at the data set."""
+    """Transfer Syntax UID from the file meta information (PS3.10 section 7.1), or from how the data set is written
+    where there is none; leaves `file` at the data set.
+    """
     syntax = None
     for _ in range(limits.elements):
         start = file.tell()
@@ -168,6 +189,10 @@ def transfer_syntax_of(file: BinaryIO, *, size: int, limits: Limits) -> str:
             syntax = text(Value(b"UI", file.read(min(length, 64))))
         else:
             file.seek(length, io.SEEK_CUR)
+    if syntax is None:
+        start = file.tell()
+        syntax = syntax_of_data_set(file.read(HEAD_BYTES))
+        file.seek(start)
     if syntax is None:
         raise DicomTruncated if file.tell() >= size else DicomInvalid("The file has no Transfer Syntax UID")
     if syntax not in syntaxes.SUPPORTED:
@@ -188,7 +213,8 @@ def _checked(elements: Elements, syntax: str, source: Source, *, limits: Limits,
     if not ((samples == 1 and photometric in GREY) or (samples == 3 and photometric in COLOUR)):
         raise NotApplicable("Only MONOCHROME1, MONOCHROME2 and grey RGB or YBR pixels are supported")
     allocated, stored, high = _bits(elements)
-    ranges, frame = _pixel_ranges(elements, syntax, source, rows * columns * samples * allocated // 8)
+    pixels = _pixel_data(elements, syntax, source, rows * columns * samples * allocated // 8)
+    syntax, frame = pixels.transfer_syntax, pixels.frame
     if frame is not None and (frame.rows, frame.columns, frame.components) != (rows, columns, samples):
         raise PixelsInconsistent("Rows, Columns or Samples per Pixel differ from the compressed pixel data's own")
     values = elements.values
@@ -204,7 +230,8 @@ def _checked(elements: Elements, syntax: str, source: Source, *, limits: Limits,
         header=header, transfer_syntax=syntax, elements=elements, rows=rows, columns=columns, samples=samples,
         photometric=photometric, bits_allocated=allocated, bits_stored=stored, high_bit=high,
         signed=bool(unsigned(elements, PIXEL_REPRESENTATION)), planar=bool(unsigned(elements, PLANAR_CONFIGURATION)),
-        pixel_ranges=ranges, frame=frame, data_set_start=start,
+        pixel_ranges=pixels.ranges, frame=frame, data_set_start=start, ended=pixels.ended,
+        aspect=aspect_of(lambda tag: decimals(values.get(tag))),
     )  # fmt: skip
 
 
@@ -252,12 +279,12 @@ def _bits(elements: Elements) -> tuple[int, int, int]:
     return allocated, stored, high
 
 
-def _pixel_ranges(
-    elements: Elements, syntax: str, source: Source, expected: int,
-) -> tuple[tuple[tuple[int, int], ...], Frame | None]:  # fmt: skip
-    """Where the frame lies, and what its codestream says (None without one)."""
+def _pixel_data(elements: Elements, syntax: str, source: Source, expected: int) -> PixelData:
+    """Raises DicomInvalid, DicomTruncated, PixelsInconsistent."""
     position, length = elements.pixel_position or 0, elements.pixel_length
-    if syntax not in syntaxes.ENCAPSULATED:
+    # What was written without its meta information, or with that of the uncompressed image that it once was.
+    unsaid = syntax == syntaxes.EXPLICIT and length is None
+    if syntax not in syntaxes.ENCAPSULATED and not unsaid:
         if length is None:
             raise DicomInvalid("Uncompressed pixel data has an undefined length")
         if length < expected:
@@ -265,27 +292,32 @@ def _pixel_ranges(
         source.skip(length)
         if length > expected + max(expected // 8, 1):
             raise PixelsInconsistent("The pixel data is longer than Rows × Columns asks for")
-        return ((position, expected),), None
+        return PixelData(((position, expected),), syntax)
     if length is not None:
         raise DicomInvalid("Compressed pixel data is not encapsulated")
     ranges, head, tail = _fragments(source)
-    if syntax == syntaxes.RLE:
+    found = syntax_of_codestream(head) if unsaid else syntax
+    if found is None:
+        raise DicomInvalid("Uncompressed pixel data has an undefined length")
+    if found == syntaxes.RLE:
         _check_rle(head, elements)
-        return ranges, None
-    if b"\xff\xd9" not in tail[-16:]:
-        raise DicomTruncated("The compressed pixel data has no end marker")
-    return ranges, jpeg2000_frame(head) if syntax in syntaxes.JPEG_2000 else jpeg_frame(head)
+        return PixelData(ranges, found)
+    frame = jpeg2000_frame(head) if found in syntaxes.JPEG_2000 else jpeg_frame(head)
+    return PixelData(ranges, found, frame, ended=END_MARKER in tail[-16:])
 
 
 def _fragments(source: Source) -> tuple[tuple[tuple[int, int], ...], bytes, bytes]:
     """The fragments of PS3.5 A.4, all of them of the only frame, with its first bytes and its last.
 
-    The first item, the Basic Offset Table, says nothing about a single frame.
+    The first item, the Basic Offset Table, says nothing about a single frame. The delimiter behind the last may be
+    missing: where every fragment is whole, so may be the frame.
     """
     ranges: list[tuple[int, int]] = []
     head = tail = b""
     for index in range(FRAGMENTS):
         item = source.read(8)
+        if not item and ranges:
+            return tuple(ranges), head, tail
         if len(item) < 8:
             raise DicomTruncated
         tag, length = item[:4], struct.unpack_from("<I", item, 4)[0]
@@ -303,7 +335,10 @@ def _fragments(source: Source) -> tuple[tuple[tuple[int, int], ...], bytes, byte
         head += first
         rest = length - len(first)
         source.skip(max(rest - 64, 0))
-        tail = (tail + first + source.read(min(rest, 64)))[-64:]
+        last = source.read(min(rest, 64))
+        if source.position < sum(ranges[-1]):
+            raise DicomTruncated
+        tail = (tail + first + last)[-64:]
     raise DicomInvalid("The compressed pixel data has too many fragments")
 
 

@@ -44,7 +44,7 @@ SEARCHED = (
     "HighBit", "PixelRepresentation", "BurnedInAnnotation", "WindowCenter", "WindowWidth", "LossyImageCompression",
     "PatientIdentityRemoved", "DeidentificationMethod", "PerformedProcedureStepStartDate",
     "PerformedProcedureStepStartTime", "IssuerOfPatientID", "RescaleIntercept", "RescaleSlope", "RescaleType",
-    "VOILUTFunction",
+    "VOILUTFunction", "PixelAspectRatio", "NominalScannedPixelSpacing",
 )  # fmt: skip
 
 

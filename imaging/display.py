@@ -11,7 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import DicomInvalid
+from imaging.aspect import IMAGER_PIXEL_SPACING, PIXEL_SPACING
 from imaging.dicom import (
+    BITS_ALLOCATED,
+    BITS_STORED,
     PHOTOMETRIC_INTERPRETATION,
     PIXEL_REPRESENTATION,
     RESCALE_INTERCEPT,
@@ -22,11 +25,11 @@ from imaging.dicom import (
     decimals,
     text,
 )
-from imaging.greyscale import LUT_DATA, LUT_DESCRIPTOR, Lut, lut_of
+from imaging.lookup import LUT_DATA, LUT_DESCRIPTOR, Lut, Range, lut_of, rescaled, stored_range
 from imaging.tree import Tree
 from imaging.walk import MODALITY_LUT_SEQUENCE, VOI_LUT_SEQUENCE, Value
 
-PIXEL_SPACING, IMAGER_PIXEL_SPACING, CALIBRATION_TYPE = 0x00280030, 0x00181164, 0x00280A02
+CALIBRATION_TYPE = 0x00280A02
 # A file's windows are a handful; a header that lists hundreds is not believed beyond these.
 WINDOWS = 8
 # Where a table's output leaves its lowest value and reaches its highest: 2 % and 98 % of the way.
@@ -73,21 +76,24 @@ class DisplayAttributes:
 PLAIN = DisplayAttributes("MONOCHROME2", small_is_bright=False, slope=1.0, intercept=0.0, windows=(), spacing=None)
 
 
-def small_is_bright(photometric: str, slope: float) -> bool:
-    """MONOCHROME1 turns the picture, and so does a falling line from stored values to those of the modality."""
-    return (photometric == "MONOCHROME1") != (slope < 0)
+def small_is_bright(photometric: str, slope: float, table: Lut | None) -> bool:
+    """MONOCHROME1 turns the picture, and so do a falling line from stored values to those of the modality and a falling
+    VOI LUT.
+    """
+    return (photometric == "MONOCHROME1") ^ (slope < 0) ^ (table is not None and table.falls)
 
 
 def display_attributes(header: Tree) -> DisplayAttributes:
     """Of a stored header in Explicit VR Little Endian (`imaging.stored_header`). Raises DicomInvalid."""
     photometric = (text(_value(header, PHOTOMETRIC_INTERPRETATION)) or "MONOCHROME2").upper()
     slope, intercept = _line(header)
+    table = _voi_table(header, slope, intercept)
     return DisplayAttributes(
         photometric=photometric,
-        small_is_bright=small_is_bright(photometric, slope),
+        small_is_bright=small_is_bright(photometric, slope, table),
         slope=slope,
         intercept=intercept,
-        windows=tuple(_windows(header, slope, intercept)),
+        windows=tuple(_windows(header, slope, intercept, table)),
         spacing=_spacing(header),
     )
 
@@ -107,10 +113,9 @@ def _line(header: Tree) -> tuple[float, float]:
     return slope, intercept
 
 
-def _windows(header: Tree, slope: float, intercept: float) -> list[DisplayWindow]:
+def _windows(header: Tree, slope: float, intercept: float, table: Lut | None) -> list[DisplayWindow]:
     """As the network's own preview: a VOI LUT goes before a window, since it is what the modality itself shows."""
     found = []
-    table = _voi_table(header)
     if table is not None and (limits := _straight(table)) is not None:
         low, high = limits
         found.append(("lut", (low + high) / 2, high - low, "LINEAR_EXACT"))
@@ -134,17 +139,31 @@ def _window(
     return DisplayWindow(source, center, width, function, ends[0], ends[1])
 
 
-def _voi_table(header: Tree) -> Lut | None:
-    items = header.get(VOI_LUT_SEQUENCE)
+def _voi_table(header: Tree, slope: float, intercept: float) -> Lut | None:
+    bits = _first_number(header, BITS_STORED) or _first_number(header, BITS_ALLOCATED) or 16
+    signed = bool(_first_number(header, PIXEL_REPRESENTATION))
+    stored = stored_range(min(bits, 16), signed=signed)
+    modality = _table(header, MODALITY_LUT_SEQUENCE, stored)
+    inputs = modality.outputs(stored) if modality else rescaled(stored, slope=slope, intercept=intercept)
+    found = _table(header, VOI_LUT_SEQUENCE, inputs)
+    return found.spread(inputs) if found else None
+
+
+def _first_number(header: Tree, tag: int) -> int:
+    value = _value(header, tag)
+    return int.from_bytes(value.data[:2], "little") if value is not None else 0
+
+
+def _table(header: Tree, sequence: int, inputs: Range) -> Lut | None:
+    items = header.get(sequence)
     if not isinstance(items, list) or not items:
         return None
-    signed = (_value(header, PIXEL_REPRESENTATION) or Value(b"US", b"\0\0")).data[:1] == b"\1"
-    return lut_of(_value(items[0], LUT_DESCRIPTOR), _value(items[0], LUT_DATA), order="<", signed=signed)
+    return lut_of(_value(items[0], LUT_DESCRIPTOR), _value(items[0], LUT_DATA), order="<", inputs=inputs)
 
 
 def _straight(table: Lut) -> tuple[float, float] | None:
-    """The inputs between which a rising table does its work; None of one that does not rise."""
-    levels = table.table - table.table.min()
+    """The inputs between which a table rises, or falls; None of one that does neither."""
+    levels = table.table.max() - table.table if table.falls else table.table - table.table.min()
     top = float(levels.max())
     start = int(np.argmax(levels > TABLE_START * top))
     end = int(np.argmax(levels >= TABLE_END * top))

@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core import transfer_syntaxes as syntaxes
 from core.errors import DecodeFailed, DicomInvalid, LucencyError
-from imaging import syntaxes
+from imaging.aspect import square_size
 from imaging.codecs import CODEC_FAULTS, Decoded, decode_frame
-from imaging.decode import frame_bytes, luminance
+from imaging.decode import asked_of, frame_bytes, luminance
 from imaging.decode_requests import MAX_SIDE, DecodeRequest, FrameRequest, FullDepthRequest, PictureRequest
 from imaging.depth import full_depth
 from imaging.dicom import DicomImage, scan_dicom
 from imaging.greyscale import grey_levels, own_levels, stored_values, window
 from imaging.header import Limits
 from imaging.picture import encoded, fit
-from imaging.resize import shrink, target_size
+from imaging.resize import fitted, target_size
 
 PICTURE_PIXELS = 16_000_000
 
@@ -79,33 +80,37 @@ def picture(image: DicomImage, data: bytes, request: PictureRequest, limits: Lim
 
 
 def _grey(image: DicomImage, data: bytes, request: PictureRequest, limits: Limits) -> NDArray[np.uint8]:
-    """The part of the frame that is asked for, no more of it than is shown."""
+    """The part of the frame that is asked for, no more of it than is shown, in square pixels."""
+    shown = square_size(image.rows, image.columns, image.aspect)
     longest = MAX_SIDE
     if request.viewport is not None and request.source is None:
-        longest = max(fit((image.columns, image.rows), request.viewport))
-    size = target_size(image.rows, image.columns, min(longest, _longest_of((image.rows, image.columns))))
-    if request.source is not None:
-        size = image.rows, image.columns
-    decoded = decode_frame(image, frame_bytes(image, data, limits), size=size)
+        longest = max(fit(shown[::-1], request.viewport))
+    size = target_size(*shown, min(longest, _longest_of(shown)))
+    wanted = asked_of(image, size) if request.source is None else (image.rows, image.columns)
+    decoded = decode_frame(image, frame_bytes(image, data, limits), size=wanted)
     if image.samples == 3:
-        return shrink(*_cut(np.ascontiguousarray(luminance(image, decoded.values)), request, size))
+        part, size = _cut(np.ascontiguousarray(luminance(image, decoded.values)), request, size, image.aspect)
+        return fitted(part, size)
     stored = stored_values(image, decoded.values, overshoots=decoded.overshoots)
     levels = window(*request.window) if request.window is not None else None
     if request.window is not None and levels is None:
         raise DicomInvalid("The window is none")
     if request.source is not None and levels is None:
         levels = own_levels(image, stored)
-    part, size = _cut(stored, request, size)
+    part, size = _cut(stored, request, size, image.aspect)
     return np.ascontiguousarray(grey_levels(image, part, size, voi=levels))
 
 
-def _cut(values: NDArray[Any], request: PictureRequest, size: tuple[int, int]) -> tuple[NDArray[Any], tuple[int, int]]:
-    """The part of `values` (h, w) that is asked for, and the size to show it in. Raises DicomInvalid."""
+def _cut(
+    values: NDArray[Any], request: PictureRequest, size: tuple[int, int], aspect: float
+) -> tuple[NDArray[Any], tuple[int, int]]:
+    """The part of the stored `values` (h, w) that is asked for, and the size to show it in. Raises DicomInvalid."""
     if request.source is None:
         return values, size
     rows, columns = _part((values.shape[0], values.shape[1]), request.source)
     part = np.ascontiguousarray(values[rows, columns])
-    return part, target_size(part.shape[0], part.shape[1], _longest_of(part.shape))
+    shown = square_size(part.shape[0], part.shape[1], aspect)
+    return part, target_size(*shown, _longest_of(shown))
 
 
 def _longest_of(shape: tuple[int, ...]) -> int:

@@ -2,17 +2,15 @@
 
 PS3.3 C.11.1 (Modality LUT), C.11.2 (VOI LUT), C.7.6.3.1.2 (Photometric Interpretation), C.7.5.1.1.2 (Pixel
 Padding). Where a
-file gives several windows or LUTs they are alternatives, and the first is used; a VOI LUT goes before a window,
-since it is
-what the modality itself shows. Without either, or where the window holds none of the picture's values, the window
-is the
-range from the 0.5th to the 99.5th percentile of the values.
+file gives several windows or LUTs they are alternatives, and the first is used; a VOI LUT goes before a window, since
+it is what the modality itself shows, and goes from black to white whatever depth it states (`imaging.lookup`). Without
+either, or where the window holds none of the picture's values, the window is the range from the 0.5th to the 99.5th
+percentile of the values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,55 +19,21 @@ from numpy.typing import NDArray
 from core.errors import DicomInvalid
 from imaging import dicom
 from imaging.dicom import DicomImage
-from imaging.resize import shrink, target_size
-from imaging.walk import MODALITY_LUT_SEQUENCE, VOI_LUT_SEQUENCE, Value
+from imaging.lookup import LUT_DATA, LUT_DESCRIPTOR, Floats, Lut, Range, lut_of, rescaled, stored_range
+from imaging.resize import fitted, shrink, target_size
+from imaging.walk import MODALITY_LUT_SEQUENCE, VOI_LUT_SEQUENCE
 
-Floats = NDArray[np.float32]
 Levels = Callable[[Floats], Floats]
-LUT_DESCRIPTOR, LUT_DATA = 0x00283002, 0x00283006
 LOW, HIGH = 0.5, 99.5
 
 
-@dataclass(frozen=True, slots=True)
-class Lut:
-    """A lookup table: `table` holds the output of `first`, `first` + 1, …; inputs outside take its ends."""
-
-    first: int
-    table: Floats
-    maximum: float
-
-    def __call__(self, values: Floats) -> Floats:
-        index = np.clip(np.rint(values) - self.first, 0, len(self.table) - 1).astype(np.int32)
-        return np.asarray(self.table[index], dtype=np.float32)
-
-
-def _lut(image: DicomImage, sequence: int, *, signed: bool) -> Lut | None:
-    """The first LUT of a sequence. `signed` is that of its input."""
+def _lut(image: DicomImage, sequence: int, inputs: Range) -> Lut | None:
+    """The first LUT of a sequence, of which `inputs` are the range of what goes in."""
     items = image.elements.items.get(sequence)
     if not items:
         return None
     descriptor, data = items[0].get(LUT_DESCRIPTOR), items[0].get(LUT_DATA)
-    return lut_of(descriptor, data, order=image.elements.encoding.order, signed=signed)
-
-
-def lut_of(descriptor: Value | None, data: Value | None, *, order: str, signed: bool) -> Lut:
-    """A LUT of its Descriptor and Data (PS3.3 C.11.1.1.1), which are in the byte `order`. Raises DicomInvalid."""
-    if descriptor is None or data is None or len(descriptor.data) < 6:
-        raise DicomInvalid("A lookup table lacks its descriptor or data")
-    count, first, bits = (int(value) for value in np.frombuffer(descriptor.data[:6], order + "u2"))
-    count = count or 65536
-    if signed and first >= 32768:
-        first -= 65536
-    entries = _entries(data, order, count)
-    return Lut(first, entries, float((1 << min(max(bits, 8), 16)) - 1))
-
-
-def _entries(data: Value, order: str, count: int) -> Floats:
-    if len(data.data) >= 2 * count:
-        return np.frombuffer(data.data[: 2 * count], order + "u2").astype(np.float32)
-    if len(data.data) >= count:
-        return np.frombuffer(data.data[:count], np.uint8).astype(np.float32)
-    raise DicomInvalid("A lookup table is shorter than its descriptor says")
+    return lut_of(descriptor, data, order=image.elements.encoding.order, inputs=inputs)
 
 
 def window(center: float, width: float, function: str = "LINEAR") -> Levels | None:
@@ -116,17 +80,33 @@ def _modality(image: DicomImage) -> Levels:
     lut = modality_table(image)
     if lut is not None:
         return lut
+    slope, intercept = _line(image)
+    return lambda values: (values * slope + intercept).astype(np.float32)
+
+
+def _line(image: DicomImage) -> tuple[float, float]:
+    """Rescale Slope and Intercept. Raises DicomInvalid where they are no usable numbers."""
     slope = next(iter(image.numbers(dicom.RESCALE_SLOPE)), 1.0)
     intercept = next(iter(image.numbers(dicom.RESCALE_INTERCEPT)), 0.0)
     if not np.isfinite([slope, intercept]).all() or slope == 0:
         raise DicomInvalid("Rescale Slope and Intercept are no usable numbers")
-    return lambda values: (values * slope + intercept).astype(np.float32)
+    return slope, intercept
+
+
+def _modality_range(image: DicomImage) -> Range:
+    """Of the modality's values of an image of this depth."""
+    stored = stored_range(image.bits_stored, signed=image.signed)
+    table = modality_table(image)
+    if table is not None:
+        return table.outputs(stored)
+    slope, intercept = _line(image)
+    return rescaled(stored, slope=slope, intercept=intercept)
 
 
 def _voi(image: DicomImage) -> Levels | None:
-    lut = _lut(image, VOI_LUT_SEQUENCE, signed=True)
-    if lut is not None:
-        return lambda values: lut(values) / lut.maximum
+    table = voi_table(image)
+    if table is not None:
+        return table
     centers, widths = image.numbers(dicom.WINDOW_CENTER), image.numbers(dicom.WINDOW_WIDTH)
     if not centers or not widths:
         return None
@@ -134,9 +114,18 @@ def _voi(image: DicomImage) -> Levels | None:
     return window(centers[0], widths[0], function)
 
 
+def voi_table(image: DicomImage) -> Lut | None:
+    """The image's VOI LUT, where it has one, with levels for its output."""
+    if not image.elements.items.get(VOI_LUT_SEQUENCE):
+        return None
+    inputs = _modality_range(image)
+    found = _lut(image, VOI_LUT_SEQUENCE, inputs)
+    return found.spread(inputs) if found is not None else None
+
+
 def modality_table(image: DicomImage) -> Lut | None:
     """The image's Modality LUT, where it has one in place of a straight line."""
-    return _lut(image, MODALITY_LUT_SEQUENCE, signed=image.signed)
+    return _lut(image, MODALITY_LUT_SEQUENCE, stored_range(image.bits_stored, signed=image.signed))
 
 
 def padding_mask(image: DicomImage, values: NDArray[np.generic]) -> NDArray[np.bool_] | None:
@@ -172,8 +161,8 @@ def grey_levels(
     straight = MODALITY_LUT_SEQUENCE not in image.elements.items and VOI_LUT_SEQUENCE not in image.elements.items
     mask = padding_mask(image, values)
     if straight and mask is None:
-        return _rendered(image, shrink(values, size).astype(np.float32), asked=voi)
-    return shrink(_rendered(image, values.astype(np.float32), mask, asked=voi), size)
+        return _rendered(image, fitted(values, size).astype(np.float32), asked=voi)
+    return fitted(_rendered(image, values.astype(np.float32), mask, asked=voi), size)
 
 
 def own_levels(image: DicomImage, values: NDArray[np.generic]) -> Levels:

@@ -20,7 +20,7 @@ Scanned = DicomImage | RasterImage
 
 def scan(file: BinaryIO, kind: MediaKind, *, limits: Limits) -> Scanned:
     """What the pre-scan (`imaging.prescan`) checks, with where everything lies. Raises InputRejected subclasses only
-    (and OSError from `file` itself).
+    (and OSError from `file` itself). Of what is not `ended` only a decoder can tell whether it is whole.
     """
     if kind is MediaKind.DICOM:
         return scan_dicom(file, limits=limits)

@@ -18,6 +18,7 @@ __all__ = ["Header", "Limits", "prescan"]
 def prescan(file: BinaryIO, kind: MediaKind, *, limits: Limits) -> Header:
     """What the header of the seekable `file` says, once everything that needs no decoding was checked.
 
+    Whether compressed pixels without an end marker are whole needs decoding (`imaging.ingest.scan` says where).
     Holds at most a few hundred kilobytes of the file at once. Raises subclasses of InputRejected only (and OSError from
     `file` itself). The position of `file` afterwards is undefined.
     """

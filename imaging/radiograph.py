@@ -15,9 +15,9 @@ class Radiograph:
     """A decoded image, at the resolution it was asked for.
 
     `pixels` is (h, w) uint8, bright where the body is dense (the sense of MONOCHROME2), its longest side the
-    smaller of what
-    was asked and the full longest side. `rows` and `columns` are the full-size geometry after any EXIF orientation: the
-    coordinates that regions of interest are given in. The other fields describe the file.
+    smaller of what was asked and the full longest side, and each pixel square. `rows` and `columns` are the full-size
+    geometry after any EXIF orientation, in stored pixels: the coordinates that regions of interest are given in. Where
+    stored pixels are not square (`imaging.aspect`) `pixels` has another shape. The other fields describe the file.
     """
 
     pixels: NDArray[np.uint8]

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.errors import ImageColoured, ImageInvalid
+from core.errors import ImageColoured, ImageInvalid, ImageTruncated
 from core.vocabulary import MediaKind
-from imaging.codecs import scaled_jpeg
+from imaging.codecs import CODEC_FAULTS, scaled_jpeg
+from imaging.endings import closed_jpeg
 from imaging.exif import upright
 from imaging.greyscale import robust_window
 from imaging.raster_scan import RasterImage
@@ -30,12 +31,17 @@ def grey(channels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def decode_raster(image: RasterImage, data: bytes, *, longest_side: int) -> NDArray[np.uint8]:
-    """The upright pixels of a PNG or JPEG file. 16-bit PNG, which has no window, is shown as DICOM without one is."""
+    """The upright pixels of a PNG or JPEG file. 16-bit PNG, which has no window, is shown as DICOM without one is.
+
+    Raises ImageTruncated of a JPEG without its end marker where a line is missing.
+    """
     header = image.header
     size = target_size(header.rows, header.columns, longest_side)
     if header.media_kind is MediaKind.JPEG:
         if image.frame is None:
             raise ImageInvalid
+        if not image.ended:
+            data = closed_jpeg(data, ImageTruncated("The JPEG ends before its last line"), faults=CODEC_FAULTS)
         stored = size if image.orientation < 5 else size[::-1]
         pixels = scaled_jpeg(data, image.frame, size=stored)
     else:

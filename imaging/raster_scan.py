@@ -27,11 +27,15 @@ MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 @dataclass(frozen=True, slots=True)
 class RasterImage:
-    """A checked PNG or JPEG file. `frame` is the JPEG's frame header."""
+    """A checked PNG or JPEG file. `frame` is the JPEG's frame header.
+
+    `ended` is false of a JPEG without its end marker: only its decoder can tell whether every line is there.
+    """
 
     header: Header
     orientation: int
     frame: Frame | None = None
+    ended: bool = True
 
 
 def _checked_size(rows: int, columns: int, limits: Limits) -> None:
@@ -93,15 +97,15 @@ class _JpegScan:
 
     def run(self) -> RasterImage:
         self._file.seek(2)
-        marker = self._next_marker()
-        while marker != 0xD9:
+        marker: int | None = self._next_marker()
+        while marker is not None and marker != 0xD9:
             marker = self._segment(marker)
         if self.frame is None or not self._scans:
             raise ImageTruncated("The JPEG holds no pixel data")
         frame = self.frame
         bits, turn = frame.precision, self.turn
         header = _header(MediaKind.JPEG, rows=frame.rows, columns=frame.columns, bits=bits, turn=turn)
-        return RasterImage(header, turn, frame)
+        return RasterImage(header, turn, frame, ended=marker is not None)
 
     def _exactly(self, size: int) -> bytes:
         data = self._file.read(size)
@@ -118,8 +122,8 @@ class _JpegScan:
                 return code
         raise ImageInvalid("The JPEG's segments are damaged")
 
-    def _segment(self, marker: int) -> int:
-        """Pass one segment (and the entropy-coded data after a scan header); the marker that follows."""
+    def _segment(self, marker: int) -> int | None:
+        """Pass one segment (and the entropy-coded data after a scan header); the next marker, None at the end."""
         if marker in (0x00, 0x01, 0xD8) or 0xD0 <= marker <= 0xD7:
             raise ImageInvalid("The JPEG's segments are damaged")
         (length,) = struct.unpack(">H", self._exactly(2))
@@ -151,8 +155,8 @@ class _JpegScan:
         identifiers = data[6 : 6 + 3 * components : 3]
         self.frame = Frame(rows, columns, components, precision, marker, component_ids=identifiers)
 
-    def _after_scan(self) -> int:
-        """Skip entropy-coded data to the next marker, a block at a time."""
+    def _after_scan(self) -> int | None:
+        """Skip entropy-coded data to the next marker, a block at a time; None where the file ends in it."""
         carry = b""
         while block := self._file.read(BLOCK):
             data = carry + block
@@ -161,11 +165,11 @@ class _JpegScan:
                 self._file.seek(found.end() - len(data), io.SEEK_CUR)
                 return data[found.end() - 1]
             carry = data[-1:] if data.endswith(b"\xff") else b""
-        raise ImageTruncated
+        return None
 
 
 def scan_jpeg(file: BinaryIO, *, limits: Limits) -> RasterImage:
-    """Walk the segments of a JPEG file to its end marker.
+    """Walk the segments of a JPEG file to its end marker, or to the end of its last scan where that is missing.
 
     Raises ImageInvalid, ImageTruncated, PixelsTooLarge, ImageColoured (CMYK) and TypeUnsupported (lossless, arithmetic,
     12-bit). What follows the end marker is not looked at.

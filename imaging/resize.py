@@ -1,4 +1,4 @@
-"""The one way to make a radiograph smaller."""
+"""The one way to make a radiograph smaller, or to give it square pixels."""
 
 from __future__ import annotations
 
@@ -34,6 +34,16 @@ def shrink(pixels: NDArray[Scalar], size: tuple[int, int]) -> NDArray[Scalar]:
     if pixels.shape[0] >= 2 * height and pixels.shape[1] >= 2 * width:
         pixels = _halved(pixels)
     resized = cv2.resize(np.ascontiguousarray(pixels), (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, dtype=pixels.dtype)
+
+
+def fitted(pixels: NDArray[Scalar], size: tuple[int, int]) -> NDArray[Scalar]:
+    """As `shrink`, for a `size` that may be larger along one side or both: there linear between the pixels' centres."""
+    smaller = min(pixels.shape[0], size[0]), min(pixels.shape[1], size[1])
+    pixels = shrink(pixels, smaller)
+    if smaller == size:
+        return pixels
+    resized = cv2.resize(np.ascontiguousarray(pixels), size[::-1], interpolation=cv2.INTER_LINEAR)
     return np.asarray(resized, dtype=pixels.dtype)
 
 

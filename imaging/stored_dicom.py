@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from core import transfer_syntaxes as syntaxes
 from core.errors import DicomTruncated
 from core.sealing import SiteKey
-from imaging import syntaxes
 from imaging.confidentiality import ACQUISITION_CONTEXT_SEQUENCE, Action, action, vr_of
 from imaging.deidentify import Deidentifier, pseudonym
 from imaging.dicom import DicomImage

@@ -12,8 +12,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from core import transfer_syntaxes as syntaxes
 from core.errors import DicomInvalid, DicomTruncated
-from imaging import syntaxes
 from imaging.dicom import transfer_syntax_of
 from imaging.dictionary import vrs
 from imaging.header import Limits

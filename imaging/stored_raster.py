@@ -69,8 +69,10 @@ def _jpeg(file: BinaryIO, turn: int) -> list[Piece]:
         pieces += _segment(marker, start, length, head)
         file.seek(start + length)
         if marker == SOS:
-            end = _entropy_end(file)
+            end, is_last = _entropy_end(file)
             pieces.append((start + length, end - start - length))
+            if is_last:
+                break
             file.seek(end)
         marker = _marker(file)
     return [*pieces, b"\xff\xd9"]
@@ -96,13 +98,13 @@ def _marker(file: BinaryIO) -> int:
     return code
 
 
-def _entropy_end(file: BinaryIO) -> int:
-    """Where the entropy-coded data that `file` stands at ends: the place of the next marker."""
+def _entropy_end(file: BinaryIO) -> tuple[int, bool]:
+    """Where the entropy-coded data that `file` stands at ends: the place of the next marker, or the end of the file."""
     carry = b""
     while block := file.read(BLOCK):
         data = carry + block
         found = MARKER.search(data)
         if found:
-            return file.tell() - len(data) + found.start()
+            return file.tell() - len(data) + found.start(), False
         carry = data[-1:] if data.endswith(b"\xff") else b""
-    raise ImageInvalid("The JPEG's segments are damaged")
+    return file.tell(), True

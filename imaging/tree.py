@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from core.dicom_start import LONG_VRS
 from core.errors import DicomInvalid, DicomTruncated
 from imaging.header import Limits
 from imaging.walk import (
     ITEM,
-    LONG_VRS,
     LUT_BYTES,
     LUT_ENTRIES,
     VALUE_BYTES,

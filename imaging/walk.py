@@ -14,6 +14,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
+from core.dicom_start import LONG_VRS, SHORT_VRS
 from core.errors import DecompressedTooLarge, DicomInvalid, DicomTooDeep, DicomTruncated
 from imaging.header import Limits
 
@@ -24,10 +25,6 @@ PIXEL_DATA = 0x7FE00010
 MODALITY_LUT_SEQUENCE, VOI_LUT_SEQUENCE = 0x00283000, 0x00283010
 LUT_SEQUENCES = frozenset({MODALITY_LUT_SEQUENCE, VOI_LUT_SEQUENCE})
 LUT_ENTRIES = frozenset({0x00283002, 0x00283006})
-LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
-SHORT_VRS = frozenset(
-    (b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US").split(),
-)
 VALUE_BYTES = 4096
 LUT_BYTES = 2 * 65536
 BLOCK = 256 * 1024

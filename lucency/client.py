@@ -150,7 +150,7 @@ class Client:
         return listed
 
     def report(self, job_id: str, kind: str = "pdf", *, identity: bool = False) -> bytes:
-        """A succeeded job's result as `pdf`, `sr`, `sc`, `gsps`, `fhir`, `overlay`, `csv` or `json` (docs/reports.md).
+        """A succeeded job's result in one of its forms (`core.vocabulary.ReportKind`, docs/reports.md).
 
         `identity` names the patient; that is audited. Raises NotFound where this form does not exist for the image.
         """

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from core.errors import LucencyError
 from core.settings import load_settings
+from core.version import VERSION
 from lucency.exit_status import FAILURE, exit_code
 
 GROUP = "lucency.commands"
@@ -40,6 +41,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Lucency: queue, classify and explain bone radiographs. Not a medical device.",
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lucency {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What stands before a command's name."""
 
 
 def _entries() -> dict[str, EntryPoint]:

@@ -91,7 +91,8 @@ def demo_login(settings: Settings) -> tuple[str, str]:
 
 def _user_command(settings: Settings, *arguments: str, typed: str) -> bool:
     """Whether `lucency user …` did it."""
-    command = [sys.executable, "-m", "lucency.commands", "user", *arguments]
+    # What lies in the folder that this runs in is nobody's module.
+    command = [sys.executable, "-P", "-m", "lucency.commands", "user", *arguments]
     environment = inherited_environment() | environment_of(settings)
     done = subprocess.run(command, env=environment, input=typed, text=True, capture_output=True, check=False)
     return done.returncode == 0

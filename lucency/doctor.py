@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from core import shipped
 from core.errors import StackFailed
 from core.settings import Settings
 from lucency.examples import example_dicom
@@ -20,7 +21,7 @@ from lucency.stack.embedded import EmbeddedServers
 from lucency.stack.seaweed import weed_binary
 from lucency.stack.servers import package_folder, valkey_binary
 from lucency.stack.state import StackState
-from lucency.stack.supervisor import DEFAULT_BUNDLE, http_status
+from lucency.stack.supervisor import http_status
 
 SPACE_NEEDED = 2 * 1024**3
 ENGINE_TIMEOUT = 60
@@ -62,7 +63,7 @@ class NotNow(Exception):
 def examine(settings: Settings) -> list[Check]:
     """Run all checks, each on its own."""
     home = settings.home.absolute()
-    bundle = settings.bundle or DEFAULT_BUNDLE
+    bundle = settings.bundle or shipped.BUNDLE
     checks: list[tuple[str, Callable[[], str], str]] = [
         ("Python", _python, "Install Python 3.11 or newer and run `make setup PYTHON=…`."),
         ("disk", lambda: _disk(home), "Free some space, or set LUCENCY_HOME to a folder on a larger disk."),
@@ -72,7 +73,7 @@ def examine(settings: Settings) -> list[Check]:
             (name, lambda name=name: _server(home, name), f"`lucency down`, `lucency up`; see {home}/logs/{name}.log.")
             for name in ("postgres", "valkey", "seaweedfs")
         ],
-        ("Bundle", lambda: _bundle(bundle), "Restore the Bundle from version control, or train one."),
+        ("Bundle", lambda: _bundle(bundle), "Restore it from version control, install Lucency again, or train one."),
         ("engine", lambda: _engine(bundle), "Run `make setup`, or install lucency[worker]."),
         ("example", lambda: example_dicom().name, "Run `make setup`, or install pydicom-data."),
         ("API and workers", lambda: _api(settings), f"`lucency up`; see {home}/logs/api.log and worker.log."),

@@ -28,6 +28,7 @@ def as_mapping(record: ResultRecord) -> dict[str, Any]:
             "limits": list(record.limits),
         },
         "engine": record.engine,
+        "lucency_version": record.release,
         "findings": [_finding(record, finding) for finding in record.findings],
         "region": {
             "label": record.region,

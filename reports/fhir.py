@@ -143,9 +143,14 @@ def _device(record: ResultRecord) -> Resource:
         "manufacturer": MANUFACTURER,
         "deviceName": [{"name": record.model_name, "type": "model-name"}],
         "type": _concept(codes.ARTIFICIAL_INTELLIGENCE),
-        "version": [{"value": record.model_version}],
+        "version": [{"value": record.model_version}, *_release(record)],
         "note": [{"text": text} for text in (DISCLAIMER, *record.limits)],
     }
+
+
+def _release(record: ResultRecord) -> list[Resource]:
+    """Lucency's own version beside the model's; none of a result that does not tell."""
+    return [] if record.release is None else [{"type": {"text": MANUFACTURER}, "value": record.release}]
 
 
 def _has_study(record: ResultRecord) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.result_record import Box, ResultRecord
+from imaging.aspect import aspect_of_attributes, square_size
 
 LONGEST_SIDE = 1024
 # Enough for the banner's text at a readable size; a slimmer radiograph is set in the middle.
@@ -15,9 +16,16 @@ BAND = 28
 BAR = 64
 
 
+def shown_size(record: ResultRecord) -> tuple[int, int]:
+    """(rows, columns) of the radiograph in square pixels: the proportions in which it is drawn. Boxes stay in its own
+    pixels, `record.rows` × `record.columns` of them.
+    """
+    return square_size(record.rows, record.columns, aspect_of_attributes(record.image.attributes))
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The radiograph's rectangle in a picture `width` × `height`, and its scale from full-size pixels."""
+    """The radiograph's rectangle in a picture `width` × `height`, and its scales from full-size pixels."""
 
     left: int
     top: int
@@ -31,8 +39,9 @@ class Layout:
     @classmethod
     def of(cls, record: ResultRecord) -> Layout:
         """A band above for the caption, two below for the banner, the colour bar beside."""
-        scale = LONGEST_SIDE / max(record.rows, record.columns)
-        rows, columns = max(1, round(record.rows * scale)), max(1, round(record.columns * scale))
+        shown = shown_size(record)
+        scale = LONGEST_SIDE / max(shown)
+        rows, columns = max(1, round(shown[0] * scale)), max(1, round(shown[1] * scale))
         width = max(columns, LEAST_WIDTH - BAR) + BAR
         return cls(
             left=(width - BAR - columns) // 2,

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from core.vocabulary import ReportKind
+from core.result_record import ResultRecord
+from core.vocabulary import DICOM_REPORTS, ReportKind
 
 MANUFACTURER = "Lucency"
-# High, so that a viewer lists them behind the study's own series.
-SERIES_NUMBERS = {ReportKind.SR: 9901, ReportKind.SC: 9902, ReportKind.GSPS: 9903}
-_NAMES = {
-    ReportKind.SR: "AI findings",
-    ReportKind.SC: "AI heatmap",
-    ReportKind.GSPS: "AI regions",
-}
 # As it is burned into a picture; without identity, so BurnedInAnnotation stays NO.
 BANNER = "AI-GENERATED - NOT FOR PRIMARY DIAGNOSIS"
 
 
+def software(record: ResultRecord) -> str | None:
+    """`Lucency 0.1.0`: what judged, not what wrote the report, so that the same result makes the same instance."""
+    return None if record.release is None else f"{MANUFACTURER} {record.release}"
+
+
+def software_versions(record: ResultRecord) -> list[str]:
+    """Of the device (PS3.3 C.7.5.1): the model's own, then Lucency's where it is known."""
+    return [*filter(None, (record.model_version, software(record)))]
+
+
+def series_number(kind: ReportKind) -> int:
+    """Of the series that a job's report of this kind is alone in."""
+    return DICOM_REPORTS[kind].series_number
+
+
 def series_description(kind: ReportKind) -> str:
     """At most 64 characters (LO)."""
-    return f"{_NAMES[kind]} - research, not for primary diagnosis"
+    return f"{DICOM_REPORTS[kind].series_name} - research, not for primary diagnosis"

@@ -22,6 +22,7 @@ from core.result_record import Pictures, ReportedFinding, ResultRecord
 from core.vocabulary import DISCLAIMER, Decision, ThreeWay
 from reports import wording
 from reports.codes import readable
+from reports.marks import software
 from reports.pdf_figure import Figure, Panel, heated, plain
 from reports.pdf_fonts import BOLD, REGULAR, markup, register
 
@@ -214,6 +215,7 @@ def _particulars(record: ResultRecord) -> Table:
         ("Image", f"{of + ', ' if of else ''}{record.columns} × {record.rows} pixels, {image.media_kind}"),
         ("Model", f"{record.model_name} {record.model_version}, engine {record.engine}"),
         ("Model's digest", f"sha256 {record.model_digest}"),
+        ("Software", software(record) or "not known"),
         ("Thresholds", rules or "as in the table; the model does not state how they were chosen"),
         ("Received", wording.moment(record.submitted_at)),
         ("Judged", wording.moment(record.predicted_at)),

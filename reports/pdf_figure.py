@@ -21,6 +21,7 @@ from core.errors import ImageInvalid
 from core.result_record import Pictures, ReportedFinding, ResultRecord
 from imaging.projection import project
 from reports.heatmap import decode_heatmap
+from reports.layout import shown_size
 from reports.overlay import Picture, grey_of
 from reports.pdf_fonts import BOLD, REGULAR
 
@@ -62,9 +63,10 @@ def heated(record: ResultRecord, pictures: Pictures, finding: ReportedFinding, *
 
 
 def _sized(grey: Picture, record: ResultRecord) -> Picture:
-    """At the record's aspect ratio: a preview's sides are rounded."""
-    scale = LONGEST_SIDE / max(record.rows, record.columns)
-    size = max(1, round(record.columns * scale)), max(1, round(record.rows * scale))
+    """At the radiograph's aspect ratio: a preview's sides are rounded."""
+    rows, columns = shown_size(record)
+    scale = LONGEST_SIDE / max(rows, columns)
+    size = max(1, round(columns * scale)), max(1, round(rows * scale))
     return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
 
 
@@ -99,11 +101,12 @@ class Figure(Flowable):  # type: ignore[misc]
         super().__init__()
         self._panels, self._rows, self._columns = panels, record.rows, record.columns
         count = places or len(panels)
-        self._stacked = places is None and record.columns > 1.6 * record.rows
+        rows, columns = shown_size(record)
+        self._stacked = places is None and columns > 1.6 * rows
         across, down = (1, count) if self._stacked else (count, 1)
         cell = (width - GAP * (across - 1)) / across, (height - GAP * (down - 1)) / down - CAPTION
-        scale = min(cell[0] / record.columns, cell[1] / record.rows)
-        self._size = record.columns * scale, record.rows * scale
+        scale = min(cell[0] / columns, cell[1] / rows)
+        self._size = columns * scale, rows * scale
         self._cell = cell[0], self._size[1] + CAPTION
         self.width = width
         self.height = self._cell[1] * down + GAP * (down - 1)

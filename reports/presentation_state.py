@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,9 @@ from core.errors import NotFound
 from core.identity import Identity
 from core.result_record import Box, ReportedFinding, ResultRecord
 from core.vocabulary import ReportKind
+from imaging.aspect import aspect_of_attributes
 from reports.identifiers import instance_uid, series_uid
-from reports.marks import BANNER, MANUFACTURER, SERIES_NUMBERS, series_description
+from reports.marks import BANNER, MANUFACTURER, series_description, series_number, software_versions
 from reports.origin import as_file, enter, is_dicom, referenced, side
 
 LAYER = "AI_REGIONS"
@@ -51,12 +53,12 @@ def make(record: ResultRecord, identity: Identity | None = None) -> bytes:
     state = GrayscaleSoftcopyPresentationState(
         referenced_images=[image],
         series_instance_uid=series_uid(record, ReportKind.GSPS, home=home),
-        series_number=SERIES_NUMBERS[ReportKind.GSPS],
+        series_number=series_number(ReportKind.GSPS),
         sop_instance_uid=instance_uid(record, ReportKind.GSPS, home=home),
         instance_number=1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=record.model_name,
-        software_versions=record.model_version,
+        software_versions=software_versions(record),
         device_serial_number=record.model_digest,
         series_description=series_description(ReportKind.GSPS),
         content_label="AI_REGIONS",
@@ -76,7 +78,15 @@ def make(record: ResultRecord, identity: Identity | None = None) -> bytes:
     state.PresentationCreationDate, state.PresentationCreationTime = state.ContentDate, state.ContentTime
     del state.ContentDate, state.ContentTime
     state.Laterality = side(record)
+    _set_aspect(state, record)
     return as_file(state)
+
+
+def _set_aspect(state: Dataset, record: ResultRecord) -> None:
+    """The shape of the image's pixels (PS3.3 C.10.4), which would else be shown as squares."""
+    ratio = Fraction(aspect_of_attributes(record.image.attributes)).limit_denominator(1000)
+    for area in state.DisplayedAreaSelectionSequence:
+        area.PresentationPixelAspectRatio = [ratio.numerator, ratio.denominator]
 
 
 def _polarity(record: ResultRecord) -> PresentationLUTTransformation:

@@ -12,8 +12,7 @@ from core.result_record import Pictures, ResultRecord
 from core.vocabulary import ReportKind
 
 # Raise it when a change in `reports` makes other bytes of the same record.
-REVISION = 1
-DICOM = "application/dicom"
+REVISION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,37 +24,16 @@ class Rendered:
     suffix: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
-    media_type: str
-    suffix: str
-    pictures: bool = False
-    identity: bool = False
-
-
-FORMS = {
-    ReportKind.JSON: _Form("application/json", ".json"),
-    ReportKind.OVERLAY: _Form("image/png", ".png", pictures=True),
-    ReportKind.PDF: _Form("application/pdf", ".pdf", pictures=True, identity=True),
-    ReportKind.SR: _Form(DICOM, ".sr.dcm", identity=True),
-    ReportKind.SC: _Form(DICOM, ".sc.dcm", pictures=True, identity=True),
-    ReportKind.GSPS: _Form(DICOM, ".gsps.dcm", identity=True),
-    ReportKind.FHIR: _Form("application/fhir+json", ".fhir.json", identity=True),
-    ReportKind.CSV: _Form("text/csv; charset=utf-8", ".csv"),
-}
-
-
 def render(
     kind: ReportKind, record: ResultRecord, pictures: Pictures | None, identity: Identity | None = None
 ) -> Rendered:
     """`record` in the form `kind`: the same bytes for the same arguments.
 
-    `pictures` may be None for forms without (`FORMS[kind].pictures`). With `identity` the report names the patient and
-    the original UIDs, in those forms that do (`FORMS[kind].identity`). Raises ImageInvalid for damaged pictures, and
+    `pictures` may be None for forms without (`kind.form.pictures`). With `identity` the report names the patient and
+    the original UIDs, in those forms that do (`kind.form.identity`). Raises ImageInvalid for damaged pictures, and
     NotFound for a form that this result cannot have: a presentation state of what is not a DICOM image.
     """
-    form = FORMS[kind]
-    return Rendered(_MAKERS[kind](record, pictures, identity), form.media_type, form.suffix)
+    return Rendered(_MAKERS[kind](record, pictures, identity), kind.form.media_type, kind.form.suffix)
 
 
 _Maker = Callable[[ResultRecord, Pictures | None, Identity | None], bytes]

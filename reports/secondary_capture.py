@@ -21,7 +21,7 @@ from imaging.projection import project
 from reports.heatmap import decode_heatmap
 from reports.identifiers import instance_uid, series_uid
 from reports.layout import BAND, BAR, Layout
-from reports.marks import BANNER, MANUFACTURER, SERIES_NUMBERS, series_description
+from reports.marks import BANNER, MANUFACTURER, series_description, series_number, software_versions
 from reports.origin import as_file, enter, is_dicom, referenced, side
 from reports.overlay import BACKGROUND, Picture, blended, caption_of, colour_bar_of, draw_region, grey_of
 
@@ -39,13 +39,13 @@ def make(record: ResultRecord, pictures: Pictures, identity: Identity | None = N
     made.SOPInstanceUID = instance_uid(record, ReportKind.SC, home=home)
     made.StudyInstanceUID = image.StudyInstanceUID
     made.SeriesInstanceUID = series_uid(record, ReportKind.SC, home=home)
-    made.SeriesNumber, made.InstanceNumber = SERIES_NUMBERS[ReportKind.SC], 1
+    made.SeriesNumber, made.InstanceNumber = series_number(ReportKind.SC), 1
     made.SeriesDescription = series_description(ReportKind.SC)
     made.Modality, made.ConversionType = "OT", "WSD"
     made.Laterality = side(record)
     made.Manufacturer = made.SecondaryCaptureDeviceManufacturer = MANUFACTURER
     made.ManufacturerModelName = made.SecondaryCaptureDeviceManufacturerModelName = record.model_name
-    made.SoftwareVersions = made.SecondaryCaptureDeviceSoftwareVersions = record.model_version
+    made.SoftwareVersions = made.SecondaryCaptureDeviceSoftwareVersions = software_versions(record)
     made.DeviceSerialNumber = record.model_digest
     made.ImageType = ["DERIVED", "SECONDARY"]
     made.BurnedInAnnotation = "NO"

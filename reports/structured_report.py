@@ -42,7 +42,7 @@ from core.vocabulary import DISCLAIMER, Decision, ReportKind, ThreeWay
 from reports import codes
 from reports.identifiers import instance_uid, series_uid, uid
 from reports.layout import Layout
-from reports.marks import MANUFACTURER, SERIES_NUMBERS, series_description
+from reports.marks import MANUFACTURER, series_description, series_number, software_versions
 from reports.origin import as_file, enter, is_dicom, private_scheme, referenced
 
 Group: TypeAlias = "MeasurementsAndQualitativeEvaluations | PlanarROIMeasurementsAndQualitativeEvaluations"
@@ -68,12 +68,12 @@ def make(record: ResultRecord, identity: Identity | None = None) -> bytes:
         evidence=[image],
         content=report,
         series_instance_uid=series_uid(record, ReportKind.SR, home=home),
-        series_number=SERIES_NUMBERS[ReportKind.SR],
+        series_number=series_number(ReportKind.SR),
         sop_instance_uid=instance_uid(record, ReportKind.SR, home=home),
         instance_number=1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=record.model_name,
-        software_versions=record.model_version,
+        software_versions=software_versions(record),
         device_serial_number=record.model_digest,
         series_description=series_description(ReportKind.SR),
         is_complete=True,

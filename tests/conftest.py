@@ -42,6 +42,8 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 INDEX = int(WORKER.removeprefix("gw")) % WORKERS
 HELD = pytest.StashKey[Path]()
+# Whoever runs the tests many times (tests.mutants) holds servers for all runs, and says where.
+SERVERS_HOME = "LUCENCY_TEST_SERVERS"
 # No test speaks TLS with the world, and every HTTP client reads whom it trusts: 25 ms for the usual authorities.
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "nobody.pem")
 _numbers = itertools.count(1)
@@ -114,7 +116,7 @@ def _plain_tracebacks() -> None:
 @pytest.fixture(scope="session")
 def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServers]:
     """Running Postgres, Valkey and SeaweedFS in a temporary folder; workers share them."""
-    shared = getattr(request.config, "workerinput", {}).get("servers")
+    shared = getattr(request.config, "workerinput", {}).get("servers", inherited_environment().get(SERVERS_HOME))
     if shared is not None:
         yield found(Path(shared))
         return

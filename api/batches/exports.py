@@ -119,8 +119,8 @@ class Export:
     def _draw(self, record: ResultRecord, kind: ReportKind) -> tuple[str, bytes] | None:
         """Name and content; None, with a line in the log, where this result cannot have this form."""
         try:
-            needed = render.FORMS[kind].pictures
-            drawn = render.render(kind, record, pictures.fetch(self.backends.store, record) if needed else None)
+            drawn_from = pictures.fetch(self.backends.store, record) if kind.form.pictures else None
+            drawn = render.render(kind, record, drawn_from)
         except (NotFound, InputIntegrity) as error:
             log.warning("report_left_out", job_id=str(record.job_id), kind=kind.value, code=error.code)
             return None

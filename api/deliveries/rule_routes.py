@@ -29,7 +29,7 @@ from core.addresses import is_allowed, literal
 from core.delivery_secrets import DeliverySecret
 from core.errors import IdentityKeyMissing, RequestInvalid, TargetRefused
 from core.sealing import SiteKey
-from core.vocabulary import DeliveryKind, JobState, ReportKind, Scope
+from core.vocabulary import DICOM_REPORTS, DeliveryKind, JobState, Scope
 from db.repositories import delivery_rules, policies
 from db.session import Session
 from db.tables import DeliveryRule
@@ -38,7 +38,7 @@ router = APIRouter(prefix="/v1/delivery-rules", tags=["delivery-rules"])
 
 # A target may carry certificates.
 BODY_BYTES = 256 * 1024
-DICOM_REPORTS = frozenset({ReportKind.SR, ReportKind.SC, ReportKind.GSPS})
+CARRIERS = " and ".join(kind.form.title for kind in DeliveryKind if kind.form.reports)
 
 
 async def _rule(caller: CallerOf, request: Request) -> DeliveryRuleRequest:
@@ -80,7 +80,7 @@ def make(
         view = DeliveryRuleView.model_validate(rule)
     response.headers["Location"] = f"/v1/delivery-rules/{rule_id}"
     response.headers["Cache-Control"] = "no-store"
-    shown = secret.current if secret is not None and request.kind is DeliveryKind.WEBHOOK else None
+    shown = secret.current if secret is not None and not request.kind.form.reports else None
     return DeliveryRuleMade(**view.model_dump(), signing_key=shown)
 
 
@@ -135,7 +135,7 @@ def rotate(caller: CallerOf, response: Response, rule_id: UUID) -> SigningKeyVie
     backends = caller.backends
     with caller.session(Scope.ADMIN) as (session, principal):
         rule = delivery_rules.get(session, site_id=principal.site_id, rule_id=rule_id)
-        if rule.kind != DeliveryKind.WEBHOOK or rule.secret is None:
+        if DeliveryKind(rule.kind).form.reports or rule.secret is None:
             raise RequestInvalid("Only webhooks have a signing key.")
         context = delivery_rules.context_of(rule_id)
         key = _site_key(session, backends, principal.site_id)
@@ -157,18 +157,20 @@ def _require_consistent(kind: DeliveryKind, values: dict[str, Any], backends: Ba
     reports, events = set(values["reports"]), set(values["events"])
     if any(not JobState(event).terminal for event in events):
         raise RequestInvalid("events are the states in which a job ends.")
-    if kind is DeliveryKind.WEBHOOK:
+    form = kind.form
+    if not form.reports:
         if reports or values["with_identity"]:
-            raise RequestInvalid("A webhook carries neither reports nor identities.")
+            raise RequestInvalid(f"{form.title} carries neither reports nor identities.")
         if values.get("authorization") is not None:
-            raise RequestInvalid("A webhook is signed; it takes no authorization.")
+            raise RequestInvalid(f"{form.title} is signed; it takes no authorization.")
         return
-    if not reports or reports - DICOM_REPORTS:
-        raise RequestInvalid("reports of C-STORE and STOW are one or more of sr, sc and gsps.")
+    if not reports or reports - DICOM_REPORTS.keys():
+        *most, last = DICOM_REPORTS
+        raise RequestInvalid(f"reports of {CARRIERS} are one or more of {', '.join(most)} and {last}.")
     if events != {JobState.SUCCEEDED}:
-        raise RequestInvalid("C-STORE and STOW tell of succeeded jobs alone.")
-    if kind is DeliveryKind.C_STORE and values.get("authorization") is not None:
-        raise RequestInvalid("C-STORE takes no authorization.")
+        raise RequestInvalid(f"{CARRIERS} tell of succeeded jobs alone.")
+    if not form.authorization and values.get("authorization") is not None:
+        raise RequestInvalid(f"{form.title} takes no authorization.")
     if values["with_identity"] and backends.identity is None:
         raise IdentityKeyMissing
 
@@ -178,7 +180,7 @@ def _require_target(kind: DeliveryKind, target: DicomTarget | WebTarget, backend
 
     A name is judged when it is resolved, with each delivery.
     """
-    if isinstance(target, DicomTarget) != (kind is DeliveryKind.C_STORE):
+    if isinstance(target, DicomTarget) != kind.form.node:
         raise RequestInvalid(f"The target is not one of {kind.value}.")
     if isinstance(target, WebTarget):
         address = literal(urlsplit(target.url).hostname or "")
@@ -199,7 +201,7 @@ def _columns(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _first_secret(request: DeliveryRuleRequest) -> DeliverySecret | None:
-    if request.kind is DeliveryKind.WEBHOOK:
+    if not request.kind.form.reports:
         return DeliverySecret.new_signing_key()
     return DeliverySecret(request.authorization) if request.authorization is not None else None
 

@@ -9,24 +9,18 @@ from typing import Any
 from uuid import UUID
 
 from api.dicomweb.urls import Names, not_found
-from core.vocabulary import ReportKind
+from core import transfer_syntaxes as syntaxes
+from core.vocabulary import DICOM_REPORTS, ReportKind
 from db.repositories import instances
 from db.repositories.instances import StoredInstance
 from db.repositories.sites import Principal
 from db.session import Session
-from imaging import syntaxes
 from reports.identifiers import instance_uid, series_uid
-from reports.marks import SERIES_NUMBERS, series_description
+from reports.marks import series_description
 
 Json = dict[str, Any]
 
-# The DICOM forms of a result: SOP class (PS3.4 table B.5-1) and Modality.
-PRODUCED = {
-    ReportKind.SR: ("1.2.840.10008.5.1.4.1.1.88.33", "SR"),
-    ReportKind.SC: ("1.2.840.10008.5.1.4.1.1.7", "OT"),
-    ReportKind.GSPS: ("1.2.840.10008.5.1.4.1.1.11.1", "PR"),
-}
-PRODUCED_MODALITIES = frozenset(modality for _sop_class, modality in PRODUCED.values())
+PRODUCED_MODALITIES = frozenset(form.modality for form in DICOM_REPORTS.values())
 # What a produced instance has of its image: patient and study (PS3.3 C.7.1, C.7.2).
 _SHARED = frozenset(
     {"00080005", "00080020", "00080030", "00080050", "00080090", "00081030", "00100010", "00100020", "00100021"}
@@ -75,7 +69,7 @@ def of_study(
     for stored in instances.of_study(session, site_id=site_id, study_id=study_id, only=only, bare=bare):
         yield _stored(stored)
         for job_id in stored.jobs:
-            for kind in PRODUCED:
+            for kind in DICOM_REPORTS:
                 yield _produced(stored, job_id, kind)
 
 
@@ -92,23 +86,23 @@ def _stored(stored: StoredInstance) -> Instance:
 
 
 def _produced(stored: StoredInstance, job_id: UUID, kind: ReportKind) -> Instance:
-    sop_class, modality = PRODUCED[kind]
+    form = DICOM_REPORTS[kind]
     produced = Produced(job_id, kind)
     series, instance = series_uid(produced, kind, home=False), instance_uid(produced, kind, home=False)
     attributes = {tag: element for tag, element in stored.attributes.items() if tag in _SHARED} | {
-        "00080016": {"vr": "UI", "Value": [sop_class]},
+        "00080016": {"vr": "UI", "Value": [form.sop_class]},
         "00080018": {"vr": "UI", "Value": [instance]},
-        "00080060": {"vr": "CS", "Value": [modality]},
+        "00080060": {"vr": "CS", "Value": [form.modality]},
         "0008103E": {"vr": "LO", "Value": [series_description(kind)]},
         "0020000E": {"vr": "UI", "Value": [series]},
-        "00200011": {"vr": "IS", "Value": [SERIES_NUMBERS[kind]]},
+        "00200011": {"vr": "IS", "Value": [form.series_number]},
         "00200013": {"vr": "IS", "Value": [1]},
     }
     return Instance(
         study=stored.study_instance_uid,
         series=series,
         instance=instance,
-        sop_class=sop_class,
+        sop_class=form.sop_class,
         transfer_syntax=syntaxes.EXPLICIT,
         attributes=attributes,
         stored=stored,

@@ -6,22 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from api.dicomweb.media_types import ANY, DICOM, DICOM_JSON, JSON, OCTETS, MediaType
+from core import transfer_syntaxes as syntaxes
 from core.errors import NotAcceptable
-from imaging import syntaxes
 from imaging.decode_requests import PictureFormat
-
-# PS3.18 table 8.7.3-5: what a frame's codestream is called, and its names of old.
-CODESTREAMS: dict[str, tuple[str, ...]] = {
-    syntaxes.RLE: ("image/dicom-rle", "image/x-dicom-rle"),
-    syntaxes.JPEG_BASELINE: ("image/jpeg",),
-    syntaxes.JPEG_EXTENDED: ("image/jpeg",),
-    **dict.fromkeys(syntaxes.JPEG_LOSSLESS, ("image/jpeg",)),
-    **dict.fromkeys(syntaxes.JPEG_LS, ("image/jls", "image/x-jls")),
-    **dict.fromkeys(syntaxes.JPEG_2000, ("image/jp2",)),
-    "1.2.840.10008.1.2.4.201": ("image/jphc",),
-    "1.2.840.10008.1.2.4.202": ("image/jphc",),
-    "1.2.840.10008.1.2.4.203": ("image/jphc",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +49,7 @@ def frame_form(stored_syntax: str, accepted: Sequence[MediaType]) -> Form:
     Octets of any transfer syntax (`*`) are the codestream too: viewers that ask so decode it themselves. Raises
     NotAcceptable.
     """
-    names = CODESTREAMS.get(stored_syntax, ())
+    names = syntaxes.CODESTREAMS.get(stored_syntax, ())
     for wanted in accepted:
         syntax, related = wanted.transfer_syntax, wanted.is_related or wanted.type.endswith("/*")
         if wanted.takes(OCTETS):

@@ -17,10 +17,10 @@ from api.dicomweb.rendering import read_picture_request
 from api.dicomweb.representations import PIXEL_DATA, Bodies
 from api.dicomweb.streaming import PRIVATE, BodyPart, json_array, related, single
 from api.dicomweb.urls import PREFIX, Names, Urls, require_uid
+from core import transfer_syntaxes as syntaxes
 from core.errors import NotAcceptable, NotFound
 from core.vocabulary import AuditAction, ReportKind, Scope
 from db.repositories import audit
-from imaging import syntaxes
 from imaging.dicom_json import metadata
 
 router = APIRouter(prefix=PREFIX, tags=["dicomweb"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from api.schemas import CheckView, Schema
+from core.version import VERSION
 from core.vocabulary import DISCLAIMER
 
 
@@ -15,6 +17,8 @@ class ReadinessView(Schema):
 
 class HealthView(Schema):
     status: str = "ok"
+    # For people who look which release answers. Programs have it of `/` and of the contract itself.
+    version: SkipJsonSchema[str] = VERSION
 
 
 class IndexView(Schema):

@@ -143,6 +143,8 @@ class Submission:
         content = Content(self._backends, self._principal, upload.spool)
         try:
             header = await anyio.to_thread.run_sync(self._inspect, upload, content, limiter=limiters.prescan)
+            if not content.is_ended:
+                await anyio.to_thread.run_sync(content.require_whole, limiter=limiters.draw)
             explain, repeated = await anyio.to_thread.run_sync(self._prepare, content, header, options, asked)
             if repeated is not None:
                 return Submitted(repeated, created=False)

@@ -18,16 +18,17 @@ from core.vocabulary import AuditAction, ReportKind, Scope
 from db.repositories import audit, identities, policies, results
 from db.repositories.sites import Principal
 from db.session import Session
-from reports.render import FORMS, REVISION, Rendered, render
+from reports.render import REVISION, Rendered, render
 from storage.pictures import fetch
 
 router = APIRouter(prefix="/v1/jobs", tags=["results"])
 
-CONTENT: dict[str, dict[str, str]] = {form.media_type.partition(";")[0]: {} for form in FORMS.values()}
+CONTENT: dict[str, dict[str, str]] = {kind.form.media_type.partition(";")[0]: {} for kind in ReportKind}
+NAMING = [f"`{kind}`" for kind in ReportKind if kind.form.identity]
 WithIdentity = Annotated[
     bool,
     Query(
-        description="Name the patient and the original UIDs (`pdf`, `sr`, `sc`, `gsps`, `fhir`). Needs the scope "
+        description=f"Name the patient and the original UIDs ({', '.join(NAMING)}). Needs the scope "
         "`admin`; each time is written to the audit log. 404 where the image came without an identity."
     ),
 ]
@@ -45,7 +46,7 @@ async def report(
     overlay), `gsps` (DICOM presentation state; 404 for a PNG or JPEG), `fhir` (R4 bundle), `overlay` (PNG), `csv` or
     `json`. The same result always gives the same bytes. 409 `result_not_ready` before there is a result.
     """
-    if identity and not FORMS[kind].identity:
+    if identity and not kind.form.identity:
         raise RequestInvalid(f"The form '{kind}' names nobody: ask for it without an identity.")
     etag = entity_tag([str(job_id), kind.value, identity, REVISION])
     known = matches(request.headers.get("if-none-match"), etag)
@@ -95,7 +96,7 @@ def _opened(
 
 def _render(backends: Backends, kind: ReportKind, record: ResultRecord, who: Identity | None) -> Rendered:
     try:
-        pictures = fetch(backends.store, record) if FORMS[kind].pictures else None
+        pictures = fetch(backends.store, record) if kind.form.pictures else None
         return render(kind, record, pictures, who)
     except ImageInvalid as error:
         raise InputIntegrity("The result's stored pictures were altered.") from error

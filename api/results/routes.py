@@ -18,6 +18,7 @@ from api.results.views import result_view
 from core.errors import ImageInvalid, InputIntegrity, NotFound, ObjectMissing
 from core.vocabulary import Scope
 from db.repositories import jobs
+from imaging.aspect import aspect_of_attributes, square_size
 from imaging.projection import project
 from reports.heatmap import decode_heatmap, encode_heatmap
 from reports.overlay import draw_colours, draw_overlay, draw_radiograph
@@ -25,7 +26,7 @@ from reports.overlay import draw_colours, draw_overlay, draw_radiograph
 router = APIRouter(prefix="/v1/jobs", tags=["results"])
 
 # Raise it when a change in `reports` makes other pixels of the same heatmap.
-DRAWING = 3
+DRAWING = 4
 LONGEST_SIDE = 1024
 Corners = tuple[float, float, float, float]
 
@@ -67,6 +68,7 @@ class _Drawing:
     regions: tuple[dict[str, Any], ...]
     rows: int
     columns: int
+    aspect: float
     caption: str
     etag: str
 
@@ -104,6 +106,7 @@ def _load_drawing(caller: Caller, job_id: UUID, label: str) -> _Drawing:
         found = next((finding for finding in prediction.findings if finding.label == label), None)
         if found is None or found.explanation is None:
             raise NotFound("This job has no explanation of that label.")
+        image = jobs.get(session, site_id=principal.site_id, job_id=job_id).image
         left, top, right, bottom = prediction.window
         return _Drawing(
             heatmap_key=found.explanation.heatmap_key,
@@ -112,6 +115,7 @@ def _load_drawing(caller: Caller, job_id: UUID, label: str) -> _Drawing:
             regions=tuple(found.explanation.regions),
             rows=prediction.rows,
             columns=prediction.columns,
+            aspect=aspect_of_attributes(image.attributes or {}),
             caption=f"{found.label} {found.probability:.1%}",
             etag=str(found.explanation.id),
         )
@@ -124,7 +128,7 @@ def _draw(backends: Backends, drawing: _Drawing, view: View, opacity: float, box
             return draw_radiograph(store.get(drawing.preview_key))
         heatmap = store.get(drawing.heatmap_key)
         if view in (View.HEATMAP, View.COLOURS):
-            size = picture_size(drawing.rows, drawing.columns)
+            size = picture_size(*square_size(drawing.rows, drawing.columns, drawing.aspect))
             heat = project(decode_heatmap(heatmap), window=drawing.window, size=size)
             return encode_heatmap(heat) if view is View.HEATMAP else draw_colours(heat)
         return draw_overlay(
@@ -142,7 +146,7 @@ def _draw(backends: Backends, drawing: _Drawing, view: View, opacity: float, box
 
 
 def picture_size(rows: int, columns: int) -> tuple[int, int]:
-    """(height, width) of a drawn heatmap: the image's shape, its longest side at most LONGEST_SIDE."""
+    """(height, width) of a drawn heatmap: the picture's shape, its longest side at most LONGEST_SIDE."""
     scale = min(1.0, LONGEST_SIDE / max(rows, columns))
     return max(1, round(rows * scale)), max(1, round(columns * scale))
 

@@ -74,6 +74,18 @@ class Content:
             self._scanned = scan(file, kind, limits=self._limits)
         return self._scanned.header
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether what was scanned has its end marker; without it `require_whole` must look."""
+        return self._scanned is None or self._scanned.ended
+
+    def require_whole(self) -> None:
+        """Have a decoder process see whether every line is there. Raises DicomTruncated, ImageTruncated, and whatever
+        else decoding raises.
+        """
+        with self._spool.reading() as file:
+            self._backends.decoders.require_whole(file, size=self._spool.size)
+
     def decide(self, session: Session, header: Header) -> None:
         """Ask for the Site's policy, its key, what it has already, and room for what is new.
 

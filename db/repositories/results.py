@@ -72,6 +72,7 @@ def _record(job: Job, study_instance_uid: str | None, prediction: Prediction) ->
         timings_ms=prediction.timings_ms,
         limits=_limits(version),
         rules=_rules(version, prediction.routing),
+        release=_mapping(prediction.produced_by, "libraries").get("lucency"),
     )
 
 

@@ -188,8 +188,12 @@ class DecoderPool:
         self._ask_for(request, file, size=size, take=taken)
         return b"".join(taken)
 
+    def require_whole(self, file: BinaryIO, *, size: int) -> None:
+        """Decode the DICOM, PNG or JPEG `file` of `size` bytes, and keep nothing. Raises as `decode` does."""
+        self._ask_for(None, file, size=size, take=[])
+
     def _ask_for(
-        self, request: DecodeRequest, file: BinaryIO, *, size: int, take: list[bytes] | BinaryIO
+        self, request: DecodeRequest | None, file: BinaryIO, *, size: int, take: list[bytes] | BinaryIO
     ) -> dict[str, object]:
         pieces = iter(lambda: file.read(COPY_BYTES), b"")
         with self._child() as child:

@@ -13,6 +13,7 @@ import typer
 
 from core.errors import LucencyError
 from core.settings import load_settings
+from core.vocabulary import ReportKind
 from lucency.exit_status import FAILURE, OK, PARTIAL, TIMEOUT, exit_code
 
 if TYPE_CHECKING:
@@ -22,14 +23,11 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-class Report(StrEnum):
-    """What `--report` fetches for each file (docs/reports.md)."""
-
-    PDF = "pdf"
-    SR = "sr"
-    SC = "sc"
-    GSPS = "gsps"
-    FHIR = "fhir"
+# What `--report` fetches for each file (docs/reports.md): documents. Tables and pictures come with the results anyway.
+if TYPE_CHECKING:
+    Report = ReportKind
+else:
+    Report = StrEnum("Report", {kind.name: kind.value for kind in ReportKind if kind.form.identity})
 
 
 def batch(  # noqa: PLR0913, PLR0917 - one parameter an option

@@ -18,9 +18,9 @@ from enum import StrEnum
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
+from core.dicom_start import HEAD_BYTES, start_of
 from core.errors import LucencyError
 
-HEAD_BYTES = 132
 CHUNK_BYTES = 1024 * 1024
 # By these a file claims to be an image. Archives (PACS) also export names that are UIDs, or nothing with a dot in it.
 IMAGE_SUFFIXES = frozenset({".dcm", ".dicom", ".dic", ".ima", ".png", ".jpg", ".jpeg", ".jpe", ".jfif"})
@@ -140,7 +140,7 @@ def is_candidate(path: str, head: bytes) -> bool:
     suffix = PurePath(path).suffix.lower()
     if suffix in IMAGE_SUFFIXES or not suffix or suffix[1:].isdigit():
         return True
-    return head[128:] == b"DICM" or head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
+    return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")) or start_of(head) is not None
 
 
 def opened(root: Path, path: str) -> BinaryIO:

@@ -17,6 +17,7 @@ from typing import Any
 from rich.table import Table
 
 from core.errors import LucencyError, NotFound
+from core.vocabulary import ReportKind
 from lucency.batch.files import Skipped, wire_path
 from lucency.batch.journal import Lost, Planned
 from lucency.batch.run import Run
@@ -24,7 +25,6 @@ from lucency.responses import BatchDict, ItemDict, Summary
 
 EXAMPLES = 3
 FAILED_STATES = frozenset({"failed", "dead", "cancelled", "expired"})
-SUFFIXES = {"pdf": "pdf", "sr": "sr.dcm", "sc": "sc.dcm", "gsps": "gsps.dcm", "fhir": "fhir.json"}
 UNSENT = ("not_received", "not_in_manifest")
 
 
@@ -218,7 +218,8 @@ class Collection:
             result = self._client.result(job)
             for kind in self._run.order.reports:
                 with suppress(NotFound):  # a PNG has no presentation state
-                    _once(folder / f"report.{SUFFIXES[kind]}", lambda kind=kind: self._client.report(job, kind))
+                    name = f"report{ReportKind(kind).form.suffix}"
+                    _once(folder / name, lambda kind=kind: self._client.report(job, kind))
             for finding in result["findings"]:
                 label = finding["label"]
                 if finding["explanation"]:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from core import shipped
 from core.errors import StackFailed
 from core.settings import Settings, load_settings
 from lucency.stack.embedded import EmbeddedServers
@@ -29,8 +30,6 @@ from lucency.stack.processes import child_environment, kill_leftovers, kill_proc
 from lucency.stack.servers import Server
 from lucency.stack.state import ProcessState, StackState, make_home, supervisor_lock
 
-SOURCE = Path(__file__).parents[2]
-DEFAULT_BUNDLE = SOURCE / "bundles" / "default"
 READY_TIMEOUT = 180.0
 COMMAND_TIMEOUT = 120.0
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 30.0
@@ -139,7 +138,7 @@ class Supervisor:
 
     def _start_publishing(self) -> subprocess.Popen[str] | None:
         """Begin to publish the Bundle; None where this home has it already."""
-        bundle = (self.settings.bundle or DEFAULT_BUNDLE).absolute()
+        bundle = (self.settings.bundle or shipped.BUNDLE).absolute()
         manifest = bundle / "bundle.json"
         if not manifest.exists():
             raise StackFailed(f"There is no Bundle in {bundle}: `lucency train` makes one.")
@@ -149,7 +148,7 @@ class Supervisor:
         return self._start_command("models", "publish", str(bundle), "--activate")
 
     def _finish_publishing(self, publishing: subprocess.Popen[str]) -> None:
-        manifest = (self.settings.bundle or DEFAULT_BUNDLE) / "bundle.json"
+        manifest = (self.settings.bundle or shipped.BUNDLE) / "bundle.json"
         self._finish_command(publishing)
         (self.home / "published").write_text(hashlib.sha256(manifest.read_bytes()).hexdigest())
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import httpx2
 
 from api.commands import openapi_text
+from core.version import VERSION
 from storage.s3 import S3Store
 from storage.store import image_key
 from tests.api.conftest import PNG, Api
@@ -60,6 +61,12 @@ def test_every_problem_is_a_problem(api: Api, client: httpx2.Client) -> None:
     assert [answer.status_code for answer in answers.values()] == [404, 405, 401, 422]
     assert bad_key.status_code == 401
     assert bad_key.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_the_version_is_told(client: httpx2.Client) -> None:
+    assert client.get("/healthz").json() == {"status": "ok", "version": VERSION}
+    assert client.get("/", headers={"Accept": "application/json"}).json()["version"] == VERSION
+    assert client.get("/openapi.json").json()["info"]["version"] == VERSION
 
 
 def test_docs_need_no_other_host(client: httpx2.Client) -> None:

@@ -20,10 +20,11 @@ RAW_KEY = re.compile(r"[a-z]+(?:_[a-z0-9]+)*(?:[.:][a-z0-9]+(?:_[a-z0-9]+)*)+|[a
 
 @cache
 def words(language: str) -> dict[str, str]:
-    """`namespace.key.key` to its text."""
+    """`namespace.key.key` to its text; `menu.name` to what the menu calls a page, wherever that stands."""
     found: dict[str, str] = {}
     for file in sorted((FOLDER / language).glob("*.json")):
-        found |= _flat(json.loads(file.read_text()), file.stem)
+        tree = json.loads(file.read_text())
+        found |= _flat(tree.pop("menu", {}), "menu") | _flat(tree, file.stem)
     return found
 
 

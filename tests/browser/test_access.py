@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from core.version import VERSION
 from tests.browser.catalogue import pattern, said
 from tests.browser.conftest import Visit, sign_in
 from tests.browser.stage import ADMIN, OPERATOR, SUBMITTER, VIEWER, Person, Stage, radiograph
@@ -12,6 +13,8 @@ from tests.browser.survey import settle
 from tests.browser.watch import Watch
 
 NOT_SIGNED_IN = "^401: GET /v1/session$"
+# In the foot.
+RELEASE = f"{said('shell.product')} {VERSION}"
 
 
 def test_signing_in_leads_to_the_page_that_was_wanted_and_out_again(visit: Visit, watch: Watch) -> None:
@@ -19,6 +22,7 @@ def test_signing_in_leads_to_the_page_that_was_wanted_and_out_again(visit: Visit
     page = visit("/jobs?state=dead", as_=None)
     page.wait_for_url("**/login?**")
     watch.allow("^401: POST /v1/session$")
+    expect(page.get_by_text(RELEASE)).to_be_visible()
     page.get_by_label(said("login.email")).fill(VIEWER.email)
     page.get_by_label(said("login.password"), exact=True).fill("not the password at all")
     page.get_by_role("button", name=said("login.submit"), exact=True).click()
@@ -27,6 +31,7 @@ def test_signing_in_leads_to_the_page_that_was_wanted_and_out_again(visit: Visit
     page.get_by_label(said("login.password"), exact=True).fill("a sentence that only tests may know")
     page.keyboard.press("Enter")
     page.wait_for_url("**/jobs?state=dead")
+    expect(page.get_by_role("contentinfo").get_by_text(RELEASE)).to_be_visible()
     page.get_by_role("button", name=said("shell.nav.account"), exact=True).click()
     page.get_by_role("menuitem", name=said("shell.sign_out")).click()
     page.wait_for_url("**/login**")
@@ -49,7 +54,7 @@ def test_a_role_sees_its_pages_and_no_others(person: Person, visit: Visit, watch
     menu = page.get_by_role("navigation")
     shown = SHOWN[person]
     for name in ["submit", *HIDDEN, *shown]:
-        link = menu.get_by_role("link", name=said(f"shell.nav.{name}"), exact=True)
+        link = menu.get_by_role("link", name=said(f"menu.{name}"), exact=True)
         expect(link).to_have_count(1 if name in shown else 0)
     # By its address such a page opens, and holds nothing.
     page.goto("/admin/users")
@@ -108,7 +113,7 @@ def test_a_session_that_ends_elsewhere_leads_to_the_sign_in_page(visit: Visit, w
     watch.allow("^401: ")
     page = visit("/login", as_=None)
     sign_in(page, SUBMITTER)
-    studies = page.get_by_role("link", name=said("shell.nav.studies"), exact=True)
+    studies = page.get_by_role("link", name=said("menu.studies"), exact=True)
     expect(studies).to_be_visible()
     settle(page)
     page.context.clear_cookies()

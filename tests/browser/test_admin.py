@@ -160,11 +160,11 @@ def test_someone_is_let_in_changed_and_put_out(visit: Visit, watch: Watch, stage
     hers = visit("/login", as_=None)
     sign_in(hers, nina, password)
     menu = hers.get_by_role("navigation")
-    sending = menu.get_by_role("link", name=said("shell.nav.submit"), exact=True)
+    sending = menu.get_by_role("link", name=said("menu.submit"), exact=True)
     expect(sending).to_be_visible()
 
     actions = page.get_by_role("button", name=filled("admin.of", action=said("admin.actions"), name=nina.name))
-    users = menu.get_by_role("link", name=said("shell.nav.users"), exact=True)
+    users = menu.get_by_role("link", name=said("menu.users"), exact=True)
     for role, seen in ((Role.ADMIN, 1), (Role.VIEWER, 0)):
         called = said(f"words.role.{role.value}")
         actions.click()

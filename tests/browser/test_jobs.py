@@ -206,7 +206,7 @@ def test_each_download_is_what_it_says(visit: Visit, furnished: dict[str, str]) 
     job = furnished["job"]
     page = visit(f"/jobs/{job}", as_=VIEWER)
     got = {
-        kind: downloaded(page, page.get_by_role("link", name=said(f"job.form.{kind}"), exact=True))
+        kind: downloaded(page, page.get_by_role("link", name=said(f"reports.download.{kind}"), exact=True))
         for kind in ("pdf", "sr", "sc", "gsps", "fhir", "json", "csv", "overlay")
     }
     for kind, beginning in BEGINNINGS.items():

@@ -28,13 +28,13 @@ def test_a_phones_menu_by_keyboard(visit: Visit) -> None:
     button.press("Enter")
     expect(menu).to_be_visible()
     expect(button).to_have_attribute("aria-expanded", "true")
-    menu.get_by_role("link", name=said("shell.nav.studies"), exact=True).focus()
+    menu.get_by_role("link", name=said("menu.studies"), exact=True).focus()
     page.keyboard.press("Escape")
     expect(menu).to_be_hidden()
     expect(button).to_be_focused()
     # The page that one is on is chosen again: it was behind the menu.
     button.click()
-    menu.get_by_role("link", name=said("shell.nav.jobs"), exact=True).click()
+    menu.get_by_role("link", name=said("menu.jobs"), exact=True).click()
     expect(menu).to_be_hidden()
 
 
@@ -52,4 +52,4 @@ def test_a_table_on_a_phone_is_cards_with_names_before_values(visit: Visit) -> N
 def test_a_viewer_begins_with_the_jobs(visit: Visit) -> None:
     page = visit("/", as_=VIEWER)
     page.wait_for_url("**/jobs")
-    expect(page.get_by_role("heading", level=1, name=said("shell.nav.jobs"))).to_be_visible()
+    expect(page.get_by_role("heading", level=1, name=said("menu.jobs"))).to_be_visible()

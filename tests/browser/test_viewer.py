@@ -18,6 +18,8 @@ from tests.browser.conftest import PATIENCE_MS, PHONE, Visit
 from tests.browser.stage import LEG, VIEWER, Stage, dicom, radiograph
 from tests.browser.watch import Watch
 from tests.chaos.batch_corpus import damaged_pixels
+from tests.data import generated_radiograph
+from tests.imaging.reference import dicom as written_dicom
 
 Picture = NDArray[np.uint8]
 # Of the overlay as the server draws it: the caption's band and the colour bar.
@@ -90,6 +92,41 @@ def test_the_heatmap_lies_where_the_server_draws_it(
         assert np.abs(mine.astype(int) - theirs).mean() < 2
         (dx, dy), _ = cv2.phaseCorrelate(mine.mean(axis=2), theirs.mean(axis=2))
         assert np.hypot(dx, dy) < 0.5, "less than half a pixel apart"
+
+
+def test_pixels_that_are_not_square_are_shown_as_a_reader_sees_them(visit: Visit, stage: Stage) -> None:
+    """A picture of 320 × 240 of which every second row was stored: its place, its grey and its boxes."""
+    shaft = (generated_radiograph(320, 240, seed=41).astype(np.uint16) * 16)[::2]
+    uids = {"StudyInstanceUID": "1.41", "SeriesInstanceUID": "1.41.1", "SOPInstanceUID": "1.41.1.1"}
+    window = {"BitsStored": 12, "HighBit": 11, "WindowCenter": 2048, "WindowWidth": 4096}
+    spacing = {"ImagerPixelSpacing": [0.4, 0.2]}
+    job = stage.done(written_dicom(shaft, **uids, **window, **spacing), name="flat.dcm")
+    result = stage.hospital.get(f"/v1/jobs/{job}/result").json()
+    assert (result["image"]["rows"], result["image"]["columns"]) == (160, 240)
+    page = opened(visit, f"/jobs/{job}/view?boxes=true")
+    left, top, right, bottom = place(page)
+    assert (bottom - top) / (right - left) == pytest.approx(320 / 240, rel=0.01)
+    # 0.2 mm a pixel of the picture, whichever way it lies.
+    bar = page.get_by_test_id("scale-bar")
+    per_mm = (right - left) / (240 * 0.2)
+    length = float((bar.locator("..").text_content() or "").split(" mm")[0])
+    box = bar.bounding_box()
+    assert box is not None
+    assert box["width"] == pytest.approx(length * per_mm, abs=1)
+    regions = next(one for one in result["findings"] if one["label"] == "fracture")["regions_of_interest"]
+    shapes = page.get_by_test_id("pane").locator("polygon")
+    assert shapes.count() == 2 * len(regions)
+    across, down = (right - left) / 240, (bottom - top) / 160
+    for index, region in enumerate(regions):
+        drawn = shapes.nth(2 * index).evaluate(
+            "(one) => { const b = one.getBBox(); return [b.x, b.y, b.width, b.height]; }"
+        )
+        x, y, width, height = (region[name] for name in ("x", "y", "width", "height"))
+        wanted = [left + x * across, top + y * down, width * across, height * down]
+        assert np.abs(np.subtract(drawn, wanted)).max() < 1
+    mine = seen(page, "surface")[round(top) : round(bottom), round(left) : round(right)].mean(axis=2)
+    picture = cv2.resize((shaft / 16).astype(np.float32), (mine.shape[1], mine.shape[0]))
+    assert np.abs(mine - picture).mean() < 255 * 0.03
 
 
 def test_boxes_are_the_findings(visit: Visit, stage: Stage, furnished: dict[str, str]) -> None:

@@ -171,6 +171,17 @@ def test_a_replaced_row_with_a_right_hash(database: Database, site: UUID) -> Non
     assert found(database) == [(4, "unlinked"), (5, "head")]
 
 
+def test_a_hash_is_of_the_record_before_too(database: Database, site: UUID) -> None:
+    """To replace a record and let the next one point to it is not enough: the next one's own hash says so."""
+    fill(database, site, 5)
+    with database.unit_of_work() as session:
+        hashes = [one.hash for one in audit.page(session, site_id=site)]
+    false = forged(database, site, 3, hashes[1])
+    tamper(database, "DELETE FROM audit_record WHERE number = 3", HASHED, **false)
+    tamper(database, "UPDATE audit_record SET previous_hash = :hash WHERE number = 4", hash=false["hash"])
+    assert found(database) == [(4, "altered")]
+
+
 def test_a_rewound_head_needs_an_exported_one(database: Database, site: UUID) -> None:
     fill(database, site, 5)
     with database.unit_of_work() as session:

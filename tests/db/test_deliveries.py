@@ -272,6 +272,18 @@ def test_a_dead_target_holds_up_no_other(database: Database, site: UUID) -> None
         assert circuit(session, bad) == (0, None)
 
 
+def test_a_target_is_left_alone_after_so_many_failures(database: Database, site: UUID) -> None:
+    rule = add_rule(database, site)
+    succeed(database, site)
+    for failures in range(1, deliveries.PATIENCE + 1):
+        (held,) = take(database)
+        with database.unit_of_work() as session:
+            deliveries.failed(session, held, error=DeliveryFailed(), attempts=9, retry_base=1000.0, retry_cap=0.0)
+            count, left = circuit(session, rule)
+        assert (count, left is not None) == (failures, failures == deliveries.PATIENCE)
+    assert take(database) == []
+
+
 def test_retry_after_holds_for_the_whole_target(database: Database, site: UUID) -> None:
     rule = add_rule(database, site)
     succeed(database, site, 2)

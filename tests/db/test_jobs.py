@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from core.errors import EngineFailed, IdempotencyMismatch, NotFound, QueueFull, QuotaExceeded, ResultNotReady
 from db.repositories import images, jobs
-from db.session import Database
+from db.session import Database, Session
 from tests.factories import make_image, make_job, make_model, make_outcome, make_site
 
 
@@ -67,6 +67,34 @@ def test_same_key_at_once_is_one_job(database: Database, site: UUID) -> None:
         jobs.submit(session, site_id=site, image_id=image_id, request_hash="other", idempotency_key="k")
 
 
+def test_a_key_is_its_sites(database: Database, site: UUID) -> None:
+    with database.unit_of_work() as session:
+        mine = make_job(session, site, idempotency_key="k")
+        other = make_site(session).id
+        theirs = make_job(session, other, idempotency_key="k", request_hash="another")
+        assert (theirs.site_id, theirs.id != mine.id) == (other, True)
+        asked: dict[str, Any] = {"idempotency_key": "k", "request_hash": "hash"}
+        assert jobs.find_by_key(session, site_id=site, **asked) == mine
+        assert jobs.find_by_key(session, site_id=make_site(session).id, **asked) is None
+
+
+def test_a_lease_is_its_owners_and_lasts_as_long_as_asked(database: Database, site: UUID) -> None:
+    def left(session: Session) -> float:
+        seconds = text("SELECT extract(epoch FROM lease_expires_at - now()) FROM job WHERE state = 'running'")
+        return float(session.scalars(seconds).one())
+
+    with database.unit_of_work() as session:
+        make_job(session, site)
+        (claim,) = jobs.claim(session, owner="w", limit=1, lease_s=40)
+        assert left(session) == pytest.approx(40)
+    held = [(claim.job_id, claim.fence)]
+    with database.unit_of_work() as session:
+        assert jobs.heartbeat(session, owner="another", held=held, lease_s=70) == set()
+        assert left(session) < 40
+        assert jobs.heartbeat(session, owner="w", held=held, lease_s=70) == {claim.job_id}
+        assert left(session) == pytest.approx(70)
+
+
 def test_same_image_at_once_is_one_row(database: Database, site: UUID) -> None:
     def add(number: int) -> UUID:
         with database.unit_of_work() as session:
@@ -98,6 +126,21 @@ def test_another_site_sees_nothing(database: Database, site: UUID) -> None:
             images.get(session, site_id=other, image_id=job.image_id)
         with pytest.raises(NotFound):
             make_job(session, other, image_id=job.image_id)
+
+
+def test_another_site_cancels_nothing_by_the_thousand(database: Database, site: UUID) -> None:
+    with database.unit_of_work() as session:
+        made = [make_job(session, site).id for _ in range(2)]
+        assert jobs.cancel_many(session, site_id=make_site(session).id, job_ids=made) == 0
+        assert jobs.cancel_many(session, site_id=site, job_ids=made) == 2
+
+
+def test_only_ones_own_job_answers_for_an_image(database: Database, site: UUID) -> None:
+    with database.unit_of_work() as session:
+        job = make_job(session, site)
+        asked: dict[str, Any] = {"image_id": job.image_id, "model_version_id": make_model(session).id, "explain": []}
+        assert jobs.answering(session, site_id=site, **asked) == job.id
+        assert jobs.answering(session, site_id=make_site(session).id, **asked) is None
 
 
 def test_result_and_events_are_kept(database: Database, site: UUID) -> None:

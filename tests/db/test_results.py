@@ -54,7 +54,8 @@ def test_a_record_is_whole_and_takes_two_queries(database: Database, site: UUID)
         FindingRecord("leg", 0.9, 0.5, Decision.POSITIVE.value),
         FindingRecord("cyst", 0.2, 0.5, Decision.NEGATIVE.value, three_way={"decision": "refer"}, stability=0.75),
     )
-    job_id = succeeded(database, site, findings=findings, probabilities={"x": 0.3})
+    produced = {"libraries": {"lucency": "0.0.7", "numpy": "2.1.0"}}
+    job_id = succeeded(database, site, findings=findings, probabilities={"x": 0.3}, produced_by=produced)
     statements: list[str] = []
     event.listen(database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
     with database.unit_of_work() as session:
@@ -74,6 +75,7 @@ def test_a_record_is_whole_and_takes_two_queries(database: Database, site: UUID)
     assert record.shown is record.findings[0]
     assert record.limits == tuple(LIMITS)
     assert record.rules == {"fracture": "Youden"}
+    assert record.release == "0.0.7"
     assert record.predicted_at >= record.submitted_at
     assert record.predicted_at.tzinfo is not None
 
@@ -89,7 +91,7 @@ def test_a_manifest_of_another_form_has_no_limits(database: Database, site: UUID
     job_id = succeeded(database, site, manifest={"training": None, "thresholds": ["odd"]})
     with database.unit_of_work() as session:
         record = results.record(session, site_id=site, job_id=job_id)
-    assert (record.limits, record.rules) == ((), {})
+    assert (record.limits, record.rules, record.release) == ((), {}, None)
 
 
 def test_what_has_no_result_for_this_site(database: Database, site: UUID) -> None:

@@ -117,6 +117,13 @@ def test_what_a_bound_session_may_not_read(database: Database, pair: tuple[UUID,
         session.execute(text(f"SELECT count(*) FROM {table}"))
 
 
+@pytest.mark.parametrize("table", ["api_key", "audit_head", "audit_record", "job", "job_event", "site", "site_policy"])
+def test_what_a_bound_session_may_never_remove(database: Database, pair: tuple[UUID, UUID], table: str) -> None:
+    """What was done, and who may do what, goes by an erasure or by an operator; never on behalf of a caller."""
+    with pytest.raises(ProgrammingError, match="permission denied"), database.unit_of_work(site_id=pair[0]) as session:
+        session.execute(text(f"DELETE FROM {table}"))
+
+
 def test_password_hashes_stay_closed(database: Database, pair: tuple[UUID, UUID]) -> None:
     with pytest.raises(ProgrammingError, match="permission denied"), database.unit_of_work(site_id=pair[0]) as session:
         session.execute(select(User.password_hash))

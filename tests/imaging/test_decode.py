@@ -66,6 +66,18 @@ def test_windows_are_those_of_pydicom(function: str, rescale: tuple[int, int]) -
     assert np.abs(expected / 65535 * 255 - found).max() < 1
 
 
+@pytest.mark.parametrize(("center", "width"), [(7, 4), (7.5, 5), (8, 1), (7.25, 2)])
+def test_a_narrow_window_is_pydicoms(center: float, width: float) -> None:
+    """LINEAR is shifted by half a value (PS3.3 C.11.2.1.2), which shows where a window holds few values."""
+    pixels = np.arange(16, dtype=np.uint16)[None]
+    dataset = Dataset()
+    dataset.PhotometricInterpretation, dataset.BitsStored, dataset.PixelRepresentation = "MONOCHROME2", 8, 0
+    dataset.WindowCenter, dataset.WindowWidth = center, width
+    expected = apply_voi_lut(pixels.astype(np.float64), dataset)
+    found = decode(dicom(pixels, WindowCenter=center, WindowWidth=width), longest_side=16).pixels
+    assert np.abs(expected - found).max() < 1
+
+
 def lut(values: list[int], *, first: int = 0, bits: int = 16) -> list[Dataset]:
     item = Dataset()
     item.add_new(0x00283002, "US", [len(values), first, bits])
@@ -82,6 +94,24 @@ def test_lookup_tables_go_before_windows_and_ends_are_held() -> None:
         VOILUTFunction="LINEAR_EXACT",
     )  # fmt: skip
     assert decode(both, longest_side=9).pixels.tolist() == [[0, 255, 85]]
+
+
+def test_a_voi_lut_goes_before_a_window() -> None:
+    pixels = np.array([[0, 1, 2]], np.uint16)
+    both = dicom(pixels, VOILUTSequence=lut([0, 255, 0], bits=8), WindowCenter=2, WindowWidth=2)
+    assert decode(both, longest_side=9).pixels.tolist() == [[0, 255, 0]]
+
+
+def test_a_tables_first_value_may_be_negative() -> None:
+    """PS3.3 C.11.1.1.1: it is a signed number where what goes in is."""
+    values = [0, 100, 200, 255]
+    table = lut(values, first=65534, bits=8)
+    window = {"WindowCenter": 127.5, "WindowWidth": 255, "VOILUTFunction": "LINEAR_EXACT"}
+    signed = dicom(np.array([[-9, -2, -1, 0, 1, 9]], np.int16), ModalityLUTSequence=table, **window)
+    assert decode(signed, longest_side=9).pixels.tolist() == [[0, 0, 100, 200, 255, 255]]
+    table = lut(values, first=65000, bits=8)
+    unsigned = dicom(np.array([[0, 65000, 65001, 65003, 65535]], np.uint16), ModalityLUTSequence=table, **window)
+    assert decode(unsigned, longest_side=9).pixels.tolist() == [[0, 0, 100, 255, 255]]
 
 
 @pytest.mark.parametrize("syntax", ["", ".1", ".1.99", ".2"])

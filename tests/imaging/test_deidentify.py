@@ -21,6 +21,7 @@ from pydicom.dataelem import DataElement
 import imaging
 from core.sealing import SiteKey
 from imaging.confidentiality import DESCRIPTIVE
+from imaging.deidentify import pseudonym
 from imaging.dicom import scan_dicom
 from imaging.header import Limits
 from imaging.stored_dicom import stored_dicom
@@ -158,6 +159,21 @@ def test_groups_private_and_unknown_attributes_go() -> None:
     assert "DataSetTrailingPadding" not in after
 
 
+def test_uids_outside_of_the_table_stay_only_where_they_are_the_standards() -> None:
+    before = read(dicom(ramp()))
+    before.SOPClassesSupported, before.AvailableTransferSyntaxUID = [CR, DX], "1.2.840.10008.1.2.1"
+    before.MultiFrameSourceSOPInstanceUID = before.TargetFrameOfReferenceUID = "1.2.826.0.1.777.5"
+    before.SOPClassesInStudy = [CR, "1.2.826.0.1.777.6"]
+    buffer = io.BytesIO()
+    before.save_as(buffer, enforce_file_format=True)
+    after = read(deidentified(buffer.getvalue()))
+    assert (after.SOPClassesSupported, after.AvailableTransferSyntaxUID) == ([CR, DX], "1.2.840.10008.1.2.1")
+    assert b"1.2.826.0.1.777" in buffer.getvalue()
+    assert b"1.2.826.0.1.777" not in deidentified(buffer.getvalue())
+    for gone in ("MultiFrameSourceSOPInstanceUID", "TargetFrameOfReferenceUID", "SOPClassesInStudy"):
+        assert gone not in after
+
+
 def test_dates_keep_their_distances_and_patients_have_their_own_shift() -> None:
     def shifted(patient: str, key: SiteKey = KEY) -> tuple[Any, ...]:
         before = read(dicom(ramp()))
@@ -201,3 +217,11 @@ def test_same_patient_same_pseudonym_and_another_sites_is_another() -> None:
     assert deidentified(data) == deidentified(data)
     # UIDs keep what they join: the nested reference to this instance is to its new UID.
     assert one[NEST][0].ReferencedSOPInstanceUID != other[NEST][0].ReferencedSOPInstanceUID
+
+
+def test_no_two_patients_have_one_pseudonym() -> None:
+    """It stands for the patient wherever one is looked for: an erasure must not find another."""
+    found = [pseudonym(f"{number}", KEY) for number in range(20_000)]
+    assert len(set(found)) == len(found)
+    assert all(re.fullmatch(r"P[A-Z2-7]{16}", one) for one in found)
+    assert (pseudonym(" 7 ", KEY), pseudonym(" \0", KEY)) == (found[7], "")

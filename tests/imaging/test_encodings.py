@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from core.errors import DecodeFailed, DicomTruncated, ImageColoured, NotApplicable
+from core.transfer_syntaxes import JPEG_2000, SUPPORTED
 from imaging.decode import decode
 from imaging.exif import upright
-from imaging.syntaxes import JPEG_2000, SUPPORTED
 from tests.data import encoded, generated_radiograph
 from tests.imaging.encodings import CODESTREAMS, EIGHT_BIT, NATIVE, START, compressed, png, written
 from tests.imaging.reference import dicom, ramp

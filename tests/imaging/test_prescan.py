@@ -15,6 +15,7 @@ import pytest
 
 from core import errors
 from core.vocabulary import MediaKind
+from imaging.decode import decode
 from imaging.identify import identify
 from imaging.prescan import Limits, prescan
 from tests.data import encoded, generated_radiograph
@@ -85,7 +86,6 @@ BAD: dict[str, tuple[bytes | Callable[[], bytes], type[errors.LucencyError]]] = 
     "png without end": (PNG[:-12], errors.ImageTruncated),
     "large png": (PNG[:16] + struct.pack(">II", 50000, 50000) + PNG[24:], errors.PixelsTooLarge),
     "animated": (PNG[:33] + struct.pack(">I4sIII", 8, b"acTL", 2, 0, 0) + PNG[33:], errors.ImageAnimated),
-    "cut jpeg": (JPEG[:-40], errors.ImageTruncated),
     "cut jpeg header": (JPEG[:60], errors.ImageTruncated),
 }  # fmt: skip
 
@@ -96,6 +96,13 @@ def test_bad_input(name: str) -> None:
     with pytest.raises(errors.LucencyError) as caught:
         scan(data() if callable(data) else data)
     assert type(caught.value) is kind
+
+
+def test_whether_a_jpeg_without_its_end_marker_is_whole_is_for_the_decoder_to_say() -> None:
+    assert prescan(io.BytesIO(JPEG[:-2]), MediaKind.JPEG, limits=Limits()).rows == 64
+    assert prescan(io.BytesIO(JPEG[:-40]), MediaKind.JPEG, limits=Limits()).rows == 64
+    with pytest.raises(errors.ImageTruncated):
+        decode(JPEG[:-40], longest_side=64)
 
 
 def test_good_headers() -> None:
@@ -124,6 +131,23 @@ def test_what_is_inflated_counts_not_what_is_announced() -> None:
     with pytest.raises(errors.DecompressedTooLarge):
         prescan(io.BytesIO(data), MediaKind.DICOM, limits=Limits(inflated_bytes=2_000_000))
     assert prescan(io.BytesIO(data), MediaKind.DICOM, limits=Limits(inflated_bytes=8_000_000)).rows == 64
+
+
+def test_the_work_of_a_walk_is_bounded() -> None:
+    """Elements of a header, chunks of a PNG, scans of a JPEG: more than the limit are not looked at."""
+    element = b"\x09\x10\x10\x10OB\0\0" + bytes(4)
+    many = GOOD[:PIXELS] + element * 200 + GOOD[PIXELS:]
+    chunks = PNG[:33] + (struct.pack(">I4s", 0, b"tEXt") + bytes(4)) * 200 + PNG[33:]
+    scans = encoded(PICTURE, "JPEG", progressive=True)
+    assert scans.count(b"\xff\xda") > 2
+    for data, limits, error in (
+        (many, Limits(elements=200), errors.DicomInvalid),
+        (chunks, Limits(chunks=200), errors.ImageInvalid),
+        (scans, Limits(scans=2), errors.ImageInvalid),
+    ):
+        with pytest.raises(error, match="too many"):
+            prescan(io.BytesIO(data), identify(data[:132]), limits=limits)
+        prescan(io.BytesIO(data), identify(data[:132]), limits=Limits())
 
 
 # VmHWM is this program's own peak; ru_maxrss would still hold that of the process it was forked from.

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from core.version import VERSION
 from lucency import commands
 
 ROOT = Path(__file__).parent.parent.parent
@@ -28,6 +29,11 @@ def test_help_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "submit" in done.stdout
+
+
+def test_the_version() -> None:
+    shown = CliRunner().invoke(commands.app, ["--version"])
+    assert (shown.exit_code, shown.stdout) == (0, f"lucency {VERSION}\n")
 
 
 def test_commands_of_other_packages_join() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,21 @@ def test_onnxruntime_without_tensorflow_and_within_its_memory(bundle):
     assert memory <= 400
     # A second network, as hierarchies and shadows have, costs its weights: its batches lie where the first one's did.
     assert growth <= 50
+
+
+def test_the_engine_reports_to_nobody(bundle, tmp_path):
+    """What ONNX Runtime would send to its maker it first writes into the user's folder."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(bundle)],
+        env=environment | {"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def _radiograph(bundle: Bundle) -> np.ndarray:

@@ -40,6 +40,11 @@ def test_shrinking_averages_areas():
     pixels = np.tile(np.array([[0, 100], [100, 200]], np.uint8), (64, 64))
     image, _ = Preprocessing(size=64).apply(pixels)
     assert (image == 100).all()
+    # Each pixel of four by four counts, not those in the middle alone.
+    rings = np.full((4, 4), 200, np.uint8)
+    rings[1:3, 1:3] = 0
+    image, _ = Preprocessing(size=64).apply(np.tile(rings, (64, 64)))
+    assert (image == 150).all()
 
 
 def test_orientation_is_kept():

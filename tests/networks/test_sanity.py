@@ -90,7 +90,8 @@ def test_small_images_and_strips_are_too_small() -> None:
     fitted = model(too_small=2.0)
     assert judged(fitted, rows=32, columns=30).accepted
     for rows, columns in ((31, 20), (7, 2000), (2000, 7)):
-        assert [flag.flag for flag in judged(fitted, rows=rows, columns=columns).raised] == [SanityFlag.TOO_SMALL]
+        verdict = judged(fitted, rows=rows, columns=columns)
+        assert ([flag.flag for flag in verdict.raised], verdict.accepted) == ([SanityFlag.TOO_SMALL], False)
     assert enlargement(np.array([[128, 64], [32, 16]]), 64).tolist() == [0.5, 2.0]
 
 

@@ -48,6 +48,7 @@ CASES: dict[str, tuple[ResultRecord, Identity | None]] = {
     ),
     "classes only": (record(findings=(), probabilities={"benign": 0.3, "normal": 0.7}), None),
     "slim": (slim(), None),
+    "of a release that is not known": (record(release=None), None),
     "odd identity": (record(), Identity(patient_name="No Caret", patient_id="x" * 80, study_date="2026-1")),
 }
 KINDS = (ReportKind.SR, ReportKind.SC, ReportKind.GSPS)
@@ -194,6 +195,8 @@ def test_all_say_what_they_are(kind: ReportKind) -> None:
     read = made(record(), kind)
     assert "not for primary diagnosis" in read.SeriesDescription
     assert (read.Manufacturer, read.ManufacturerModelName) == ("Lucency", "lucency")
+    assert list(read.SoftwareVersions) == ["2", "Lucency 0.0.7"]
+    assert made(record(release=None), kind).SoftwareVersions == "2"
     assert read.DeviceSerialNumber == record().model_digest
     assert b"AI-GENERATED" in render(kind, record(), pictures(record())).content.upper()
     if kind is ReportKind.SR:

@@ -96,6 +96,8 @@ def test_the_patient_is_named_at_home_only() -> None:
 def test_the_device_is_the_model() -> None:
     [device] = of_type(made(record()), "Device")
     assert device["deviceName"] == [{"name": "lucency", "type": "model-name"}]
-    assert device["version"] == [{"value": "2"}]
+    assert device["version"] == [{"value": "2"}, {"type": {"text": "Lucency"}, "value": "0.0.7"}]
     assert record().model_digest in device["identifier"][0]["value"]
     assert [note["text"] for note in device["note"]] == [DISCLAIMER, *record().limits]
+    [old] = of_type(made(record(release=None)), "Device")
+    assert old["version"] == [{"value": "2"}]

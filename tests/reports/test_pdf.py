@@ -59,6 +59,7 @@ def test_it_says_all_that_the_result_is() -> None:
         "No doubt: kind of picture",
         "Leg (94.0 %); then hand 4.0 %, hip 2.0 %",
         "lucency 2, engine onnxruntime",
+        "Software Lucency 0.0.7",
         record().model_digest,
         "sensitivity ≥ 0.85 on the val split",
         "2026-11-21 09:30:05 UTC",

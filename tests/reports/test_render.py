@@ -26,6 +26,7 @@ def test_json_has_every_value_but_the_keys_of_objects() -> None:
     assert (fracture["probability"], fracture["threshold"], fracture["decision"]) == (0.83, 0.5, "positive")
     assert fracture["regions_of_interest"][0] == {"x": 610, "y": 1010, "width": 320, "height": 260, "score": 0.97}
     assert document["model_version"]["limits"] == list(record().limits)
+    assert document["lucency_version"] == "0.0.7"
     assert b"out/" not in made.content
 
 

@@ -40,6 +40,18 @@ def test_languages_have_the_same_words_with_the_same_values_in_them() -> None:
     assert not untranslated(filled)
 
 
+def test_every_page_of_the_menu_has_a_name_and_no_other_is_named() -> None:
+    router = (FOLDER.parent / "router.tsx").read_text()
+    named = re.findall(r"menu: \{ name: '(\w+)'", router)
+    assert len(named) == len(set(named)) > 10
+    assert set(named) == {key.removeprefix("menu.") for key in words("en") if key.startswith("menu.")}
+
+
+def test_every_file_of_words_is_known_to_the_compiler() -> None:
+    listed = re.findall(r"(\w+): typeof import\('\./en/(\w+)\.json'\)", (FOLDER / "i18next.d.ts").read_text())
+    assert listed == [(file.stem, file.stem) for file in sorted((FOLDER / "en").glob("*.json"))]
+
+
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_the_steps_of_a_job_are_the_same_on_its_page_and_in_the_overview(language: str) -> None:
     told = words(language)

@@ -14,7 +14,7 @@ from imaging.decode import decode
 from trainer.audit.appearance import thumbnail
 
 # Raised with every change of what a fingerprint holds: what a cache kept of an older version is thrown away.
-VERSION = 4
+VERSION = 5
 # Pixels are compared at most this large: DICOM and camera files are 100 times larger, and no more distinct.
 LONGEST_SIDE = 512
 # The share of the picture's side that its border is looked for in, and the grey level up to which it is blank.

@@ -27,7 +27,7 @@ from trainer.input_pipeline.content_hashes import content_hashes, locked
 
 Progress = Callable[[int, int], None]
 # Of the files' form; and of the decoders, whose pixels may change with a release.
-FORMAT = 2
+FORMAT = 3
 READ = "ok"
 MISSING = "file_missing"
 NO_CONTENT = "-"

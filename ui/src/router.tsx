@@ -1,3 +1,20 @@
+import {
+  IconActivity,
+  IconBuildingHospital,
+  IconChartLine,
+  IconCpu,
+  IconFiles,
+  IconKey,
+  IconListCheck,
+  IconPhotoUp,
+  IconSend,
+  IconShieldCheck,
+  IconSkull,
+  IconStack2,
+  IconTopologyStar3,
+  IconUsers,
+  type TablerIcon,
+} from '@tabler/icons-react';
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
 import { firstPage, type Need } from '@/auth/allowed';
 import { sessionQuery } from '@/auth/session';
@@ -41,12 +58,13 @@ const home = createRoute({
 const submit = createRoute({
   getParentRoute: () => inside,
   path: '/submit',
-  staticData: { plain: true },
+  staticData: { plain: true, menu: { name: 'submit', icon: IconPhotoUp, needs: 'submit' } },
   component: lazyRouteComponent(() => import('@/pages/submit/SubmitPage'), 'SubmitPage'),
 });
 const jobs = createRoute({
   getParentRoute: () => inside,
   path: '/jobs',
+  staticData: { menu: { name: 'jobs', icon: IconListCheck, needs: 'read' } },
   validateSearch: anySearch,
   component: lazyRouteComponent(() => import('@/pages/jobs/JobsPage'), 'JobsPage'),
 });
@@ -64,6 +82,7 @@ const viewer = createRoute({
 const studies = createRoute({
   getParentRoute: () => inside,
   path: '/studies',
+  staticData: { menu: { name: 'studies', icon: IconFiles, needs: 'read' } },
   validateSearch: anySearch,
   component: lazyRouteComponent(() => import('@/pages/studies/StudiesPage'), 'StudiesPage'),
 });
@@ -75,6 +94,7 @@ const study = createRoute({
 const batches = createRoute({
   getParentRoute: () => inside,
   path: '/batches',
+  staticData: { menu: { name: 'batches', icon: IconStack2, needs: 'read' } },
   validateSearch: anySearch,
   component: lazyRouteComponent(() => import('@/pages/batches/BatchesPage'), 'BatchesPage'),
 });
@@ -92,26 +112,27 @@ const account = createRoute({
 const overview = createRoute({
   getParentRoute: () => inside,
   path: '/admin/overview',
-  staticData: { needs: 'admin' },
+  staticData: { needs: 'admin', menu: { name: 'overview', icon: IconActivity, needs: 'admin' } },
   validateSearch: anySearch,
   component: lazyRouteComponent(() => import('@/pages/overview/OverviewPage'), 'OverviewPage'),
 });
 const workers = createRoute({
   getParentRoute: () => inside,
   path: '/admin/workers',
-  staticData: { needs: 'admin' },
+  staticData: { needs: 'admin', menu: { name: 'workers', icon: IconCpu, needs: 'operate' } },
   component: lazyRouteComponent(() => import('@/pages/workers/WorkersPage'), 'WorkersPage'),
 });
 const dead = createRoute({
   getParentRoute: () => inside,
   path: '/admin/dead',
-  staticData: { needs: 'admin' },
+  staticData: { needs: 'admin', menu: { name: 'dead', icon: IconSkull, needs: 'admin' } },
   validateSearch: anySearch,
   component: lazyRouteComponent(() => import('@/pages/dead/DeadPage'), 'DeadPage'),
 });
 const models = createRoute({
   getParentRoute: () => inside,
   path: '/admin/models',
+  staticData: { menu: { name: 'models', icon: IconTopologyStar3, needs: 'read' } },
   component: lazyRouteComponent(() => import('@/pages/models/ModelsPage'), 'ModelsPage'),
 });
 const model = createRoute({
@@ -123,46 +144,47 @@ const model = createRoute({
 const drift = createRoute({
   getParentRoute: () => inside,
   path: '/admin/drift',
-  staticData: { needs: 'admin' },
+  staticData: { needs: 'admin', menu: { name: 'drift', icon: IconChartLine, needs: 'admin' } },
   validateSearch: anySearch,
   component: lazyRouteComponent(() => import('@/pages/drift/DriftPage'), 'DriftPage'),
 });
 const sites = createRoute({
   getParentRoute: () => inside,
   path: '/admin/sites',
-  staticData: { needs: 'admin' },
+  staticData: { needs: 'admin', menu: { name: 'sites', icon: IconBuildingHospital, needs: 'admin' } },
   component: lazyRouteComponent(() => import('@/pages/sites/SitesPage'), 'SitesPage'),
 });
 const users = createRoute({
   getParentRoute: () => inside,
   path: '/admin/users',
-  staticData: { needs: 'admin' },
+  staticData: { needs: 'admin', menu: { name: 'users', icon: IconUsers, needs: 'admin' } },
   validateSearch: anySearch,
   component: lazyRouteComponent(() => import('@/pages/users/UsersPage'), 'UsersPage'),
 });
 const keys = createRoute({
   getParentRoute: () => inside,
   path: '/admin/keys',
-  staticData: { needs: 'admin' },
+  staticData: { needs: 'admin', menu: { name: 'keys', icon: IconKey, needs: 'admin' } },
   component: lazyRouteComponent(() => import('@/pages/keys/KeysPage'), 'KeysPage'),
 });
 const deliveries = createRoute({
   getParentRoute: () => inside,
   path: '/admin/deliveries',
-  staticData: { needs: 'admin' },
+  staticData: { needs: 'admin', menu: { name: 'deliveries', icon: IconSend, needs: 'admin' } },
   validateSearch: anySearch,
   component: lazyRouteComponent(() => import('@/pages/deliveries/DeliveriesPage'), 'DeliveriesPage'),
 });
 const audit = createRoute({
   getParentRoute: () => inside,
   path: '/admin/audit',
-  staticData: { needs: 'admin' },
+  staticData: { needs: 'admin', menu: { name: 'audit', icon: IconShieldCheck, needs: 'admin' } },
   validateSearch: anySearch,
   component: lazyRouteComponent(() => import('@/pages/audit/AuditPage'), 'AuditPage'),
 });
 
+// The menu has them in this order.
 const work = [home, submit, jobs, job, viewer, studies, study, batches, batch, account];
-const administration = [overview, workers, dead, models, model, drift, sites, users, keys, deliveries, audit];
+const administration = [overview, workers, dead, models, model, drift, deliveries, sites, users, keys, audit];
 
 export const router = createRouter({
   routeTree: root.addChildren([login, inside.addChildren([...work, ...administration])]),
@@ -181,5 +203,7 @@ declare module '@tanstack/react-router' {
     needs?: Need;
     /** It asks nothing and notifies of nothing, so that the first page need not carry what does. */
     plain?: boolean;
+    /** Its place in the menu, for whom it is there; `name` is a key of `menu` in the words of the page. */
+    menu?: { name: string; icon: TablerIcon; needs: Need };
   }
 }

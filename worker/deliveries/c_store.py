@@ -15,11 +15,17 @@ from pynetdicom.association import Association
 
 from core.errors import DeliveryFailed, DeliveryRefused
 from worker.deliveries.http_post import Deadline
+from worker.deliveries.payloads import Sending
 
 # Statuses (PS3.4 table B.2-1, PS3.7 annex C). Warnings mean stored; a duplicate is there already.
 SUCCESS, DUPLICATE = 0x0000, 0x0111
 PROCESSING_FAILURE = 0x0110
 WARNING, NO_RESOURCES = 0xB000, 0xA700
+
+
+def deliver(sending: Sending) -> None:
+    """`send` what a rule's delivery carries."""
+    send(sending.instances, sending.claim.target, deadline=Deadline(sending.seconds))
 
 
 def send(instances: Sequence[bytes], target: dict[str, Any], *, deadline: Deadline) -> None:

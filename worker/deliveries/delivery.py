@@ -5,18 +5,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 
 from core.errors import DatabaseUnavailable, DeliveryFailed, IdentityKeyMissing, LucencyError, SealBroken
 from core.logs import logger
 from core.settings import Settings
-from core.vocabulary import AuditAction, DeliveryKind
+from core.vocabulary import AuditAction
 from db.repositories import audit, deliveries
 from db.repositories.deliveries import Claim
 from db.session import Database
 from storage.store import ObjectStore
-from worker.deliveries import payloads, webhook
+from worker.deliveries import payloads
 from worker.deliveries.http_post import Deadline
-from worker.deliveries.payloads import Payload
+from worker.deliveries.payloads import Sending
 
 log = logger(__name__)
 
@@ -53,32 +54,11 @@ class Deliverer:
     def _send(self, claim: Claim, begun: Deadline) -> None:
         settings = self.settings
         payload = payloads.load(self.database, settings, claim)
-        if claim.kind is DeliveryKind.WEBHOOK:
-            self._tell(claim, payload, begun)
-            return
-        instances = payloads.rendered(payload, claim.reports, self.store)
-        deadline = Deadline(min(settings.delivery_timeout, begun.left()))
-        if claim.kind is DeliveryKind.STOW:
-            from worker.deliveries import stow  # noqa: PLC0415 - as below
-
-            private = settings.delivery_private_addresses
-            stow.send(instances, claim.target, payload.secret, deadline=deadline, private=private)
-        else:
-            from worker.deliveries import c_store  # noqa: PLC0415 - pynetdicom waits for the first rule that needs it
-
-            c_store.send(instances, claim.target, deadline=deadline)
-
-    def _tell(self, claim: Claim, payload: Payload, begun: Deadline) -> None:
-        if payload.secret is None:
-            raise SealBroken("The webhook's rule has no signing key.")
-        message = webhook.Message(claim.rule_id, claim.job_id, payload.state, payload.finished_at)
-        webhook.send(
-            message,
-            claim.target,
-            payload.secret,
-            deadline=Deadline(min(self.settings.delivery_timeout, begun.left())),
-            private=self.settings.delivery_private_addresses,
-        )
+        instances = payloads.rendered(payload, claim.reports, self.store) if claim.kind.form.reports else []
+        seconds = min(settings.delivery_timeout, begun.left())
+        # By its name, and only now: pynetdicom waits for the first rule that needs it.
+        way_out = import_module(f"worker.deliveries.{claim.kind}")
+        way_out.deliver(Sending(claim, payload, instances, seconds, private=settings.delivery_private_addresses))
 
     def _succeed(self, claim: Claim) -> None:
         try:

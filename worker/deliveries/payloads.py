@@ -16,7 +16,7 @@ from core.identity import Identity
 from core.result_record import ResultRecord
 from core.sealing import InstallationKey, SiteKey
 from core.settings import Settings
-from core.vocabulary import AuditAction, DeliveryKind, ReportKind
+from core.vocabulary import AuditAction, ReportKind
 from db.repositories import audit, delivery_rules, identities, jobs, policies, results
 from db.repositories.deliveries import Claim
 from db.session import Database, Session
@@ -40,6 +40,23 @@ class Payload:
         return "Payload(…)"
 
 
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What a way out is given to send: `instances` where its kind carries reports, else what the payload tells of.
+
+    It must be through in `seconds`. `private`: whether targets may have private addresses.
+    """
+
+    claim: Claim
+    payload: Payload
+    instances: Sequence[bytes]
+    seconds: float
+    private: bool
+
+    def __repr__(self) -> str:
+        return "Sending(…)"
+
+
 def load(database: Database, settings: Settings, claim: Claim) -> Payload:
     """Read what `claim` is of. Raises DeliveryRefused where there is no such thing, IdentityKeyMissing, SealBroken."""
     with database.unit_of_work() as session:
@@ -47,7 +64,7 @@ def load(database: Database, settings: Settings, claim: Claim) -> Payload:
             job = jobs.get(session, site_id=claim.site_id, job_id=claim.job_id)
             record = (
                 None
-                if claim.kind is DeliveryKind.WEBHOOK
+                if not claim.kind.form.reports
                 else results.record(session, site_id=claim.site_id, job_id=claim.job_id)
             )
         except NotFound as error:
@@ -92,13 +109,13 @@ def _identity(session: Session, claim: Claim, record: ResultRecord, key: SiteKey
 def rendered(payload: Payload, kinds: Sequence[ReportKind], store: ObjectStore) -> list[bytes]:
     """The payload's reports, the same bytes each time. Raises DeliveryRefused for what this result cannot give."""
     # Heavy libraries are loaded with the first delivery, not in every process.
-    from reports.render import FORMS, render  # noqa: PLC0415
+    from reports.render import render  # noqa: PLC0415
 
     record = payload.record
     if record is None:
         raise DeliveryRefused("The job has no result.")
     try:
-        pictures = fetch(store, record) if any(FORMS[kind].pictures for kind in kinds) else None
+        pictures = fetch(store, record) if any(kind.form.pictures for kind in kinds) else None
         return [render(kind, record, pictures, payload.identity).content for kind in kinds]
     except (NotFound, InputIntegrity, ImageInvalid) as error:
         raise DeliveryRefused("The result cannot be given in a form that the rule asks for.") from error

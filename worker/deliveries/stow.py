@@ -10,6 +10,7 @@ from typing import Any
 from core.delivery_secrets import DeliverySecret
 from core.errors import DeliveryFailed, DeliveryRefused
 from worker.deliveries.http_post import Answer, Deadline, post, require_success
+from worker.deliveries.payloads import Sending
 
 ANSWER_BYTES = 1024 * 1024
 # Attributes of the Store Instances Response (PS3.18 table I.1-1).
@@ -18,6 +19,12 @@ FAILURE_REASON = "00081197"
 # Failure reasons (PS3.18 table I.2-2, PS3.7 annex C): the instance is there already; what may pass.
 DUPLICATE = 0x0111
 PROCESSING_FAILURE = 0x0110
+
+
+def deliver(sending: Sending) -> None:
+    """`send` what a rule's delivery carries, with the rule's Authorization."""
+    deadline, secret = Deadline(sending.seconds), sending.payload.secret
+    send(sending.instances, sending.claim.target, secret, deadline=deadline, private=sending.private)
 
 
 def send(

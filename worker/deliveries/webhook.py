@@ -13,7 +13,9 @@ from uuid import UUID, uuid5
 from standardwebhooks import Webhook
 
 from core.delivery_secrets import DeliverySecret
+from core.errors import SealBroken
 from worker.deliveries.http_post import Deadline, post, require_success
+from worker.deliveries.payloads import Sending
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,15 @@ class Message:
             },
             separators=(",", ":"),
         )
+
+
+def deliver(sending: Sending) -> None:
+    """`send` the rule's message of the job. Raises SealBroken where the rule has no key to sign it with."""
+    claim, payload = sending.claim, sending.payload
+    if payload.secret is None:
+        raise SealBroken("The webhook's rule has no signing key.")
+    message = Message(claim.rule_id, claim.job_id, payload.state, payload.finished_at)
+    send(message, claim.target, payload.secret, deadline=Deadline(sending.seconds), private=sending.private)
 
 
 def send(

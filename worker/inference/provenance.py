@@ -8,10 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from core.version import VERSION
 from worker.inference.models import LoadedModel
 
 # What decodes, resizes and multiplies; another release may give other bits.
-LIBRARIES = ("lucency", "numpy", "opencv-python-headless", "imagecodecs", "pillow")
+LIBRARIES = ("numpy", "opencv-python-headless", "imagecodecs", "pillow")
 CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -28,7 +29,7 @@ def produced_by(model: LoadedModel, *, batch: int, position: int) -> dict[str, A
 
 @lru_cache(maxsize=1)
 def _machine() -> dict[str, Any]:
-    return {"processor": _processor(), "libraries": {name: _version(name) for name in LIBRARIES}}
+    return {"processor": _processor(), "libraries": {"lucency": VERSION} | {name: _version(name) for name in LIBRARIES}}
 
 
 def _version(name: str) -> str | None:

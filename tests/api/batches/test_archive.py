@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.batches.archive import NESTED, Archive, Limits
+from api.batches.archive import HEAD_BYTES, NESTED, Archive, Limits
 from core.errors import ArchiveUnsafe
 
 LIMITS = Limits(files=100, size=64 * 1024 * 1024, ratio=200)
@@ -213,6 +213,44 @@ def test_unsafe(name: str) -> None:
         digests(data)
     assert time.process_time() - started < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
+
+
+def test_no_byte_is_of_two_entries() -> None:
+    """An entry within another's content, which by itself is sound: an archive is not looked for so far in."""
+    inner = zipped(("b", b"of the inner one"), method=zipfile.ZIP_STORED)
+    local = inner[: inner.index(CENTRAL_A)]
+    outer = zipped(("a", bytes(HEAD_BYTES) + local), method=zipfile.ZIP_STORED)
+    at = outer.index(CENTRAL_A)
+    within = outer.index(local)
+    directory = outer[at:-22] + changed(inner[inner.index(CENTRAL_A) : -22], CENTRAL_A, 42, struct.pack("<L", within))
+    end = struct.pack("<4s4H2LH", END, 0, 0, 2, 2, len(directory), at, 0)
+    assert digests(outer) == sha256s(bytes(HEAD_BYTES) + local)
+    with zipfile.ZipFile(io.BytesIO(outer[:at] + directory + end)) as archive:
+        assert archive.read("b") == b"of the inner one"
+    with pytest.raises(ArchiveUnsafe, match="overlap"):
+        digests(outer[:at] + directory + end)
+
+
+def test_one_entry_may_not_hide_behind_others() -> None:
+    """Beside content that does not deflate a bomb is little of the whole."""
+    with pytest.raises(ArchiveUnsafe, match="An entry inflates more than"):
+        digests(zipped(("bomb", bytes(20 * MEBIBYTE)), ("a.dcm", os.urandom(MEBIBYTE))))
+
+
+def test_inflation_ends_where_the_archive_lies() -> None:
+    """What was checked is what is stated: of what comes beyond, nothing is given on."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = packer.compress(bytes(50 * MEBIBYTE)) + packer.flush()
+    plain = zipped(("a", packed), method=zipfile.ZIP_STORED)
+    stated = struct.pack("<L", 1000)
+    # Deflated, not stored, and a thousand bytes long: so both headers say.
+    lying = changed(changed(plain, LOCAL_A, 8, b"\x08"), CENTRAL_A, 10, b"\x08")
+    lying = changed(changed(lying, LOCAL_A, 22, stated), CENTRAL_A, 24, stated, last=True)
+    archive = Archive(io.BytesIO(lying), size=len(lying), limits=LIMITS)
+    given = []
+    with pytest.raises(ArchiveUnsafe, match="inflates to more than the archive states"):
+        given.extend(archive.inflate(archive.entries[0]))
+    assert given == []
 
 
 def test_sound_zip64() -> None:

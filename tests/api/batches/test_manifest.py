@@ -100,6 +100,18 @@ def test_bad(name: str) -> None:
         read(BAD[name], limit=2)
 
 
+def test_the_digest_is_of_all_that_is_asked() -> None:
+    """Not of how it is written: but each path, hash, size, order and option counts."""
+    other = {"path": "b", "sha256": "1" * 64}
+    asked = [
+        whole(GOOD), whole(GOOD | {"size": 1}), whole(GOOD | {"size": 2}), whole(GOOD | {"path": "b"}),
+        whole(GOOD | {"sha256": "1" * 64}), whole(GOOD, other), whole(other, GOOD), whole(GOOD, priority=1),
+        whole(GOOD, explain=[]), whole(GOOD, explain=["a"]),
+    ]  # fmt: skip
+    assert len({read(text)[0].digest for text in asked}) == len(asked)
+    assert read(whole(GOOD | {"size": None}, priority=0, explain=None))[0].digest == read(asked[0])[0].digest
+
+
 def test_memory() -> None:
     """20,000 files of a manifest take no more than its buffer does."""
     entry = json.dumps(GOOD | {"path": "ward/" + "x" * 200})

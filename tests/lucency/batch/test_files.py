@@ -21,6 +21,8 @@ from lucency.batch.files import (
     wire_path,
 )
 from tests.data import encoded, generated_radiograph
+from tests.imaging.field_cases import data_set
+from tests.imaging.reference import dicom, ramp
 
 PNG = encoded(generated_radiograph(40, 30))
 
@@ -80,6 +82,9 @@ def test_the_folder_for_results_is_not_entered(tmp_path: Path) -> None:
         ("notes.txt", PNG[:132], True),
         ("scan.tif", b"II*\0", False),
         ("scan.tif", bytes(128) + b"DICM", True),
+        ("scan.img", data_set(dicom(ramp(), syntax="1.2.840.10008.1.2"))[:132], True),
+        ("scan.img", dicom(ramp())[132:264], True),
+        ("scan.img", bytes(132), False),
         ("broken.dcm", b"", True),
         ("IM00001", b"anything", True),
         ("1.2.840.113619.2", b"anything", True),

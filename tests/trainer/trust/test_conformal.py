@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,30 @@ def test_images_of_one_group_count_for_less() -> None:
         alone, coverage=0.9, risk=0.1
     )
     assert allowed_misses_by_group([], coverage=0.9, risk=0.1) == 0
+
+
+def test_images_of_one_group_make_the_limits_wider() -> None:
+    probability, truth = np.linspace(0.01, 0.99, 200), np.tile([1, 0], 100)
+    alone = fit_conformal(probability, truth)
+    tens = fit_conformal(probability, truth, groups=[f"{index // 20}" for index in range(200)])
+    assert tens.lower < alone.lower
+    assert tens.upper > alone.upper
+
+
+def test_the_validation_split_is_missed_as_often_as_the_rule_says() -> None:
+    """Strictly below the k-th lowest of a class lie k - 1 of it, and an engine's last digits change none of them."""
+    probability, truth = np.linspace(0.01, 0.99, 146), np.tile([1, 0], 73)
+    limits = fit_conformal(probability, truth)
+    said = re.search(r"at most (\d+) positives and (\d+) negatives are decided wrongly", limits.rule)
+    assert said is not None
+    wrong = [(limits.decide(float(one)), label) for one, label in zip(probability, truth, strict=True)]
+    assert wrong.count((ThreeWay.NEGATIVE, 1)) == int(said[1]) == allowed_misses(73, coverage=0.9, risk=0.1) - 1
+    assert wrong.count((ThreeWay.POSITIVE, 0)) == int(said[2])
+    for last_digits in (-1e-5, 1e-5):
+        again = [
+            (limits.decide(float(one) + last_digits), label) for one, label in zip(probability, truth, strict=True)
+        ]
+        assert again == wrong
 
 
 def test_the_rule_says_how_and_on_what() -> None:

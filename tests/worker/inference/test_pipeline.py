@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.errors import NoActiveModel
 from core.settings import Settings
@@ -24,6 +26,8 @@ from networks.manifest import MANIFEST_NAME
 from reports.heatmap import decode_heatmap
 from storage.s3 import S3Store
 from tests.data import encoded, generated_radiograph
+from tests.imaging.field_cases import SCENE, SHAPES, TWELVE, WINDOW
+from tests.imaging.reference import dicom
 from tests.worker.factories import QUICK, add_job, job, publish, states, until
 from tests.worker.proxy import Forwarder
 from worker.inference.runtime import InferenceRuntime
@@ -66,6 +70,23 @@ def test_results_and_objects(runtime: InferenceRuntime, database: Database, stor
             heatmap = decode_heatmap(store.get(finding.explanation.heatmap_key))
             assert heatmap.max() in (0.0, 1.0)
             assert store.get(result.preview_key)[:2] == b"\xff\xd8"
+
+
+def test_pixels_that_are_not_square(runtime: InferenceRuntime, database: Database, store: S3Store, site: UUID) -> None:
+    """Shown to the network, and kept, as a reader sees it; told of in stored pixels."""
+    square = add_job(database, store, site, content=dicom(SCENE, **TWELVE, **WINDOW))
+    flat = add_job(database, store, site, content=SHAPES["ratio 2 to 1"].file())
+    drain(runtime)
+    with database.unit_of_work() as session:
+        one, other = (jobs.result(session, site_id=site, job_id=job_id) for job_id in (square, flat))
+        assert ((one.rows, one.columns), (other.rows, other.columns)) == ((200, 160), (100, 160))
+        assert one.window == other.window
+        for result in (one, other):
+            assert Image.open(io.BytesIO(store.get(result.preview_key))).size == (160, 200)
+        assert other.findings[0].probability == pytest.approx(one.findings[0].probability, abs=0.05)
+        explanation = other.findings[0].explanation
+        assert explanation is not None
+        assert all(box["y"] + box["height"] <= 100 for box in explanation.regions)
 
 
 def test_a_second_run_changes_nothing(

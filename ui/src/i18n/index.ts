@@ -7,8 +7,12 @@ export type Language = keyof typeof LANGUAGES;
 const KEPT_AS = 'lucency.language';
 
 // One catalogue a language, one file a page in it: a page fetches its own words, and those that all share come first.
-const FILES = import.meta.glob<Record<string, unknown>>('./{en,de}/*.json', { import: 'default' });
-const SHARED = ['shell', 'words', 'problems'];
+const FILES: Record<string, () => Promise<Record<string, unknown>>> = {
+  ...import.meta.glob<Record<string, unknown>>('./{en,de}/*.json', { import: 'default' }),
+  './en/menu.json': async () => (await import('virtual:menu/en')).default,
+  './de/menu.json': async () => (await import('virtual:menu/de')).default,
+};
+const SHARED = ['shell', 'menu', 'words', 'problems'];
 
 const files: BackendModule = {
   type: 'backend',

@@ -87,7 +87,7 @@ export function Shell() {
       <AppShell.Footer>
         <Group h="100%" px="md" justify="center">
           <Text size="xs" ta="center" lh={1.15}>
-            {t('disclaimer')}
+            {t('disclaimer')} {t('product')} {LUCENCY_VERSION}
           </Text>
         </Group>
       </AppShell.Footer>

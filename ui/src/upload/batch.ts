@@ -78,9 +78,9 @@ async function hash(row: Row, signal: AbortSignal): Promise<void> {
   touch();
 }
 
-/** Over contents and wishes, without names: it may be kept where anybody can read it. */
+/** Over contents and options, without names: it may be kept where anybody can read it. */
 function digestOf(drop: Drop, rows: Row[]): Promise<string> {
-  const { priority, explain } = drop.wishes;
+  const { priority, explain } = drop.options;
   return sha256(JSON.stringify([drop.who, priority, explain, rows.map((row) => row.sha256).sort()]));
 }
 
@@ -102,7 +102,7 @@ async function announce(drop: Drop, rows: Row[], digest: string, signal: AbortSi
 
 async function create(drop: Drop, rows: Row[], digest: string, signal: AbortSignal): Promise<NewBatchView> {
   const begun = journal.begin(digest, drop.who);
-  const { priority, explain } = drop.wishes;
+  const { priority, explain } = drop.options;
   const files = rows.map((row) => ({ path: label(row.source.path), sha256: row.sha256 ?? '', size: row.source.size }));
   const headers = { 'Idempotency-Key': begun.key };
   const answer = await patiently(signal, () =>

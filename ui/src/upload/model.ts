@@ -18,7 +18,7 @@ export interface Picked {
 }
 
 /** How the files are to be judged; `explain` null leaves it to the model. */
-export interface Wishes {
+export interface SubmitOptions {
   readonly priority: number;
   readonly explain: string[] | null;
   readonly stability: boolean;
@@ -53,7 +53,7 @@ export interface Drop {
   readonly who: string;
   readonly kind: 'file' | 'files' | 'archive';
   readonly title: string | null;
-  readonly wishes: Wishes;
+  readonly options: SubmitOptions;
   readonly leftOut: number;
   readonly archive: File | null;
   rows: Row[];

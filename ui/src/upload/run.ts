@@ -1,7 +1,7 @@
 import { Problem, problemOf } from '@/problem';
 import { cancelBatch, close, sendBatch } from '@/upload/batch';
 import { canHash } from '@/upload/hash';
-import type { Drop, Picked, Row, Source, Wishes } from '@/upload/model';
+import type { Drop, Picked, Row, Source, SubmitOptions } from '@/upload/model';
 import { isAtWork, SETTLED } from '@/upload/model';
 import { Aborted } from '@/upload/send';
 import { cancelSingle, sendSingle } from '@/upload/single';
@@ -20,7 +20,7 @@ const rowOf = (source: Source): Row => ({
 });
 
 /** Send what was picked: one file as a job, several and archives as a batch. `title` in place of a file's own name. */
-export function start(picked: Picked, wishes: Wishes, who: string, title: string | null = null): void {
+export function start(picked: Picked, options: SubmitOptions, who: string, title: string | null = null): void {
   const { sources, leftOut, archive } = picked;
   const kind = archive !== null ? 'archive' : sources.length === 1 ? 'file' : 'files';
   const drop: Drop = {
@@ -28,7 +28,7 @@ export function start(picked: Picked, wishes: Wishes, who: string, title: string
     who,
     kind,
     title: title ?? archive?.name ?? null,
-    wishes,
+    options,
     leftOut,
     archive,
     rows: sources.map(rowOf),

@@ -34,7 +34,7 @@ export async function sendSingle(drop: Drop, row: Row, signal: AbortSignal): Pro
 }
 
 function form(drop: Drop, row: Row, file: Blob): FormData {
-  const { priority, explain, stability } = drop.wishes;
+  const { priority, explain, stability } = drop.options;
   const fields = new FormData();
   fields.append('priority', String(priority));
   if (explain !== null) fields.append('explain', explain.join(','));

@@ -6,12 +6,24 @@ import { useTranslation } from 'react-i18next';
 import { type DeliveryKind, type DeliveryRulesMakeData, deliveryRulesMake } from '@/client';
 import { deliveryRulesListingQueryKey } from '@/client/@tanstack/react-query.gen';
 import { ProblemNotice } from '@/components/ProblemNotice';
+import { DICOM_REPORTS } from '@/components/reports';
 import { showSecret } from '@/components/secret';
 
 type DeliveryRuleRequest = DeliveryRulesMakeData['body'];
 
-const KINDS: DeliveryKind[] = ['webhook', 'c_store', 'stow'];
-const REPORTS = ['sr', 'sc', 'gsps'] as const;
+interface Kind {
+  /** It goes to a DICOM node; else to an address on the web. */
+  node?: true;
+  /** It takes reports of jobs that succeeded; else it tells of how jobs end. */
+  reports?: true;
+  authorization?: true;
+}
+// In the order in which they are offered.
+const KINDS: Record<DeliveryKind, Kind> = {
+  webhook: {},
+  c_store: { node: true, reports: true },
+  stow: { reports: true, authorization: true },
+};
 const EVENTS = ['succeeded', 'failed', 'dead', 'cancelled', 'expired'] as const;
 
 // As the API asks: an address with a host, and without a name or a password in it; what DICOM calls itself by.
@@ -35,25 +47,24 @@ const EMPTY = {
 
 function requestOf(values: typeof EMPTY): DeliveryRuleRequest {
   const { name, kind, url, with_identity } = values;
-  const web = kind !== 'c_store';
-  const target = web
-    ? { url }
-    : { host: values.host, port: Number(values.port), called_ae_title: values.called, tls: values.tls };
-  const hook = kind === 'webhook';
+  const of = KINDS[kind];
+  const target = of.node
+    ? { host: values.host, port: Number(values.port), called_ae_title: values.called, tls: values.tls }
+    : { url };
   return {
     name,
     kind,
     target,
-    reports: hook ? [] : (values.reports as DeliveryRuleRequest['reports']),
-    events: (hook ? values.events : ['succeeded']) as DeliveryRuleRequest['events'],
-    with_identity: !hook && with_identity,
-    ...(kind === 'stow' && values.authorization ? { authorization: values.authorization } : {}),
+    reports: of.reports ? (values.reports as DeliveryRuleRequest['reports']) : [],
+    events: (of.reports ? ['succeeded'] : values.events) as DeliveryRuleRequest['events'],
+    with_identity: of.reports === true && with_identity,
+    ...(of.authorization && values.authorization ? { authorization: values.authorization } : {}),
   };
 }
 
 /** A new way out: to a PACS, to a DICOMweb service or to a program. */
 export function RuleForm() {
-  const { t } = useTranslation(['deliveries', 'words', 'admin']);
+  const { t } = useTranslation(['deliveries', 'words', 'admin', 'reports']);
   const queries = useQueryClient();
   const spelt = (text: string, allowed: RegExp) => {
     if (text.trim() === '') return t('admin:needed');
@@ -63,15 +74,16 @@ export function RuleForm() {
     initialValues: EMPTY,
     validate: {
       name: (name) => (name.trim() ? null : t('admin:needed')),
-      url: (url, { kind }) => (kind === 'c_store' || WEB.test(url) ? null : t('url_wrong')),
-      host: (host, { kind }) => (kind === 'c_store' ? spelt(host, HOST) : null),
-      called: (called, { kind }) => (kind === 'c_store' ? spelt(called, TITLE) : null),
-      port: (port, { kind }) => (kind === 'c_store' && port === '' ? t('admin:needed') : null),
-      reports: (reports, { kind }) => (kind !== 'webhook' && reports.length === 0 ? t('admin:needed') : null),
-      events: (events, { kind }) => (kind === 'webhook' && events.length === 0 ? t('admin:needed') : null),
+      url: (url, { kind }) => (KINDS[kind].node || WEB.test(url) ? null : t('url_wrong')),
+      host: (host, { kind }) => (KINDS[kind].node ? spelt(host, HOST) : null),
+      called: (called, { kind }) => (KINDS[kind].node ? spelt(called, TITLE) : null),
+      port: (port, { kind }) => (KINDS[kind].node && port === '' ? t('admin:needed') : null),
+      reports: (reports, { kind }) => (KINDS[kind].reports && reports.length === 0 ? t('admin:needed') : null),
+      events: (events, { kind }) => (!KINDS[kind].reports && events.length === 0 ? t('admin:needed') : null),
     },
   });
   const { kind } = form.values;
+  const of = KINDS[kind];
   const make = useMutation({
     mutationFn: async (values: typeof EMPTY) =>
       (await deliveryRulesMake({ body: requestOf(values), throwOnError: true })).data,
@@ -90,10 +102,10 @@ export function RuleForm() {
           label={t('how')}
           description={t(`kind_hint.${kind}`)}
           allowDeselect={false}
-          data={KINDS.map((one) => ({ value: one, label: t(`kind.${one}`) }))}
+          data={(Object.keys(KINDS) as DeliveryKind[]).map((one) => ({ value: one, label: t(`kind.${one}`) }))}
           {...form.getInputProps('kind')}
         />
-        {kind === 'c_store' ? (
+        {of.node ? (
           <>
             <TextInput label={t('host')} {...form.getInputProps('host')} />
             <NumberInput label={t('port')} min={1} max={65535} {...form.getInputProps('port')} />
@@ -103,7 +115,7 @@ export function RuleForm() {
         ) : (
           <TextInput label={t('url')} type="url" {...form.getInputProps('url')} />
         )}
-        {kind === 'stow' && (
+        {of.authorization && (
           <TextInput
             label={t('authorization')}
             description={t('authorization_hint')}
@@ -111,20 +123,12 @@ export function RuleForm() {
             {...form.getInputProps('authorization')}
           />
         )}
-        {kind === 'webhook' ? (
-          <Checkbox.Group label={t('tells_of')} {...form.getInputProps('events')}>
-            <Group mt={4}>
-              {EVENTS.map((state) => (
-                <Checkbox key={state} value={state} label={t(`words:state.${state}`)} />
-              ))}
-            </Group>
-          </Checkbox.Group>
-        ) : (
+        {of.reports ? (
           <>
             <Checkbox.Group label={t('sends')} {...form.getInputProps('reports')}>
               <Group mt={4}>
-                {REPORTS.map((one) => (
-                  <Checkbox key={one} value={one} label={t(`report.${one}`)} />
+                {DICOM_REPORTS.map((one) => (
+                  <Checkbox key={one} value={one} label={t(`reports:sent.${one}`)} />
                 ))}
               </Group>
             </Checkbox.Group>
@@ -134,6 +138,14 @@ export function RuleForm() {
               {...form.getInputProps('with_identity', { type: 'checkbox' })}
             />
           </>
+        ) : (
+          <Checkbox.Group label={t('tells_of')} {...form.getInputProps('events')}>
+            <Group mt={4}>
+              {EVENTS.map((state) => (
+                <Checkbox key={state} value={state} label={t(`words:state.${state}`)} />
+              ))}
+            </Group>
+          </Checkbox.Group>
         )}
         {make.isError && <ProblemNotice error={make.error} />}
         <Group justify="flex-end">

@@ -51,7 +51,7 @@ function targetOf({ target }: DeliveryRuleView): string {
 }
 
 function Rule({ rule }: { rule: DeliveryRuleView }) {
-  const { t } = useTranslation(['deliveries', 'shell', 'words']);
+  const { t } = useTranslation(['deliveries', 'shell', 'words', 'reports']);
   const queries = useQueryClient();
   const path = { rule_id: rule.id };
   const options = {
@@ -107,7 +107,7 @@ function Rule({ rule }: { rule: DeliveryRuleView }) {
         )}
       </Table.Td>
       <Table.Td data-label={t('what')}>
-        <Text size="sm">{rule.reports.map((kind) => t(`report.${kind}`)).join(', ')}</Text>
+        <Text size="sm">{rule.reports.map((kind) => t(`reports:sent.${kind}`)).join(', ')}</Text>
         <Text size="sm" c="dimmed">
           {rule.events.map((state) => t(`words:state.${state}`)).join(', ')}
         </Text>

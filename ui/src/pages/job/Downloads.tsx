@@ -1,15 +1,12 @@
 import { Button, Card, Group, Text, Title } from '@mantine/core';
 import { IconDownload } from '@tabler/icons-react';
 import { useTranslation } from 'react-i18next';
-import type { JobView, ReportKind } from '@/client';
-
-const KINDS = ['pdf', 'sr', 'sc', 'gsps', 'fhir', 'json', 'csv', 'overlay'] as const satisfies readonly ReportKind[];
+import type { JobView } from '@/client';
+import { reportsOf } from '@/components/reports';
 
 /** The result in every form; none of them names a patient. */
 export function Downloads({ job }: { job: JobView }) {
-  const { t } = useTranslation('job');
-  // A presentation state says how a DICOM image is shown: there is none of another file.
-  const kinds = KINDS.filter((kind) => kind !== 'gsps' || job.image.media_kind === 'dicom');
+  const { t } = useTranslation(['job', 'reports']);
   return (
     <Card withBorder component="section">
       <Title order={2} size="h4">
@@ -19,7 +16,7 @@ export function Downloads({ job }: { job: JobView }) {
         {t('downloads_hint')}
       </Text>
       <Group gap="xs">
-        {kinds.map((kind) => (
+        {reportsOf(job.image.media_kind === 'dicom').map((kind) => (
           <Button
             key={kind}
             component="a"
@@ -28,7 +25,7 @@ export function Downloads({ job }: { job: JobView }) {
             variant="default"
             leftSection={<IconDownload size={16} aria-hidden />}
           >
-            {t(`form.${kind}`)}
+            {t(`reports:download.${kind}`)}
           </Button>
         ))}
       </Group>

@@ -4,16 +4,11 @@ import { IconFilter, IconSearch } from '@tabler/icons-react';
 import { lazy, Suspense, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { States } from '@/pages/jobs/States';
-import type { JobFilters } from '@/pages/jobs/search';
+import type { FiltersProps, JobFilters } from '@/pages/jobs/search';
 
 // What few open, and what only links bring, comes when it is wanted.
 const More = lazy(() => import('@/pages/jobs/More'));
 const Linked = lazy(() => import('@/pages/jobs/Linked'));
-
-export interface FiltersProps {
-  filters: JobFilters;
-  onChange: (filters: JobFilters) => void;
-}
 
 /** What the list is filtered by. The search is always there; the rest is opened. */
 export function Filters({ filters, onChange }: FiltersProps) {

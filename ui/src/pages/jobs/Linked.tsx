@@ -1,7 +1,6 @@
 import { Group, Pill } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
-import type { FiltersProps } from '@/pages/jobs/Filters';
-import type { JobFilters } from '@/pages/jobs/search';
+import type { FiltersProps, JobFilters } from '@/pages/jobs/search';
 
 /** Filters that only links set; each can be taken away. */
 export default function Linked({ filters, onChange }: FiltersProps) {

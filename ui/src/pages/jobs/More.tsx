@@ -4,8 +4,7 @@ import { useTranslation } from 'react-i18next';
 import { modelsListingOptions } from '@/client/@tanstack/react-query.gen';
 import { nameOf } from '@/i18n/labels';
 import { DayInput } from '@/pages/jobs/DayInput';
-import type { FiltersProps } from '@/pages/jobs/Filters';
-import { DECISIONS } from '@/pages/jobs/search';
+import { DECISIONS, type FiltersProps } from '@/pages/jobs/search';
 
 /** The filters that are opened. */
 export default function More({ filters, onChange }: FiltersProps) {

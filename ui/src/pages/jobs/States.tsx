@@ -1,7 +1,6 @@
 import { Chip, Group } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
-import type { FiltersProps } from '@/pages/jobs/Filters';
-import { STATES } from '@/pages/jobs/search';
+import { type FiltersProps, STATES } from '@/pages/jobs/search';
 
 /** Jobs of which states; of all while none is chosen. */
 export function States({ filters, onChange }: FiltersProps) {

@@ -31,6 +31,12 @@ export interface JobFilters {
   created_to?: string;
 }
 
+/** Of every part that shows filters and changes them. */
+export interface FiltersProps {
+  filters: JobFilters;
+  onChange: (filters: JobFilters) => void;
+}
+
 export interface JobSearch extends JobFilters {
   /** Where the page begins; none is the newest. */
   cursor?: string;

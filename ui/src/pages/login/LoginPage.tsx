@@ -52,7 +52,7 @@ export function LoginPage() {
           </Stack>
         </Card>
         <Text size="xs" c="dimmed" ta="center">
-          {shell('disclaimer')}
+          {shell('disclaimer')} {shell('product')} {LUCENCY_VERSION}
         </Text>
         <Languages />
       </Stack>

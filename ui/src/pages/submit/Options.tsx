@@ -3,19 +3,17 @@ import { useDisclosure } from '@mantine/hooks';
 import { IconAdjustments } from '@tabler/icons-react';
 import { lazy, Suspense, useId } from 'react';
 import { useTranslation } from 'react-i18next';
-import type { Wishes } from '@/upload/model';
+import type { OptionsProps } from '@/pages/submit/OptionFields';
+import type { SubmitOptions } from '@/upload/model';
 
-export const AS_USUAL: Wishes = { priority: 0, explain: null, stability: false };
+export const AS_USUAL: SubmitOptions = { priority: 0, explain: null, stability: false };
 // Its fields are large, and hardly anybody opens it.
-const Wanted = lazy(() => import('@/pages/submit/Wanted').then(({ Wanted }) => ({ default: Wanted })));
-
-export interface OptionsProps {
-  wishes: Wishes;
-  onChange: (wishes: Wishes) => void;
-}
+const OptionFields = lazy(() =>
+  import('@/pages/submit/OptionFields').then(({ OptionFields }) => ({ default: OptionFields })),
+);
 
 /** What hardly anybody needs: how soon, what to explain, whether to look twice. */
-export function Options({ wishes, onChange }: OptionsProps) {
+export function Options({ options, onChange }: OptionsProps) {
   const { t } = useTranslation('submit');
   const [opened, { toggle }] = useDisclosure(false);
   const id = useId();
@@ -34,7 +32,7 @@ export function Options({ wishes, onChange }: OptionsProps) {
       <Collapse expanded={opened} id={id}>
         {opened && (
           <Suspense fallback={<Skeleton mt="xs" height={280} />}>
-            <Wanted wishes={wishes} onChange={onChange} />
+            <OptionFields options={options} onChange={onChange} />
           </Suspense>
         )}
       </Collapse>

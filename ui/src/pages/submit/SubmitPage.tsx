@@ -25,14 +25,14 @@ export function SubmitPage() {
   const { data: session } = useQuery({ ...sessionQuery, enabled: false });
   const who = `${session?.user.id} ${session?.site?.id}`;
   const drops = useDrops(who);
-  const [wishes, setWishes] = useState(AS_USUAL);
+  const [options, setOptions] = useState(AS_USUAL);
   const [unread, setUnread] = useState<unknown>(null);
   const take = useCallback(
     (picks: Picked[], title?: string) => {
       setUnread(null);
-      for (const picked of picks) start(picked, wishes, who, title);
+      for (const picked of picks) start(picked, options, who, title);
     },
-    [wishes, who],
+    [options, who],
   );
   if (!allowed('submit')) {
     return (
@@ -50,7 +50,7 @@ export function SubmitPage() {
       )}
       <DropZone onPicked={take} onUnread={setUnread} />
       {unread !== null && <ProblemNotice error={unread} />}
-      <Options wishes={wishes} onChange={setWishes} />
+      <Options options={options} onChange={setOptions} />
       <Interrupted who={who} drops={drops} />
       {drops.length > 0 && (
         <Stack component="section" gap="sm" aria-label={t('drops')}>

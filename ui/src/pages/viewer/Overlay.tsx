@@ -9,6 +9,8 @@ import styles from './viewer.module.css';
 interface OverlayProps {
   corners: Corners;
   picture: Size;
+  /** In the image's own pixels, in which boxes are given: they need not be square, those of the picture are. */
+  stored: Size;
   pane: Size;
   finding: FindingView;
   heatmap: boolean;
@@ -25,6 +27,7 @@ interface OverlayProps {
 export function Overlay({
   corners,
   picture,
+  stored,
   pane,
   finding,
   heatmap,
@@ -62,7 +65,7 @@ export function Overlay({
           aria-label={t('boxes_alt')}
         >
           {finding.regions_of_interest.map((region) => (
-            <Box key={`${region.x} ${region.y}`} region={region} corners={corners} picture={picture} />
+            <Box key={`${region.x} ${region.y}`} region={region} corners={corners} stored={stored} />
           ))}
         </svg>
       )}
@@ -70,8 +73,8 @@ export function Overlay({
   );
 }
 
-function Box({ region, corners, picture }: { region: RegionOfInterest; corners: Corners; picture: Size }) {
-  const at = (x: number, y: number) => pointOf(corners, x / picture.width, y / picture.height);
+function Box({ region, corners, stored }: { region: RegionOfInterest; corners: Corners; stored: Size }) {
+  const at = (x: number, y: number) => pointOf(corners, x / stored.width, y / stored.height);
   const { i18n } = useTranslation();
   const { x, y, width, height } = region;
   const score = decimal(region.score, i18n.language, 2);

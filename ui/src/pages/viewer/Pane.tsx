@@ -3,7 +3,7 @@ import { useElementSize } from '@mantine/hooks';
 import clsx from 'clsx';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import type { DisplayView, FindingView } from '@/client';
+import type { DisplayView, FindingView, SpacingView } from '@/client';
 import { ProblemNotice } from '@/components/ProblemNotice';
 import { ColourBar, ScaleBar } from './Marks';
 import { Overlay } from './Overlay';
@@ -73,6 +73,13 @@ export function Pane(props: PaneProps) {
   );
 }
 
+/** Of the picture's pixels, which are square where those of the image are not. */
+const spacingOf = (spacing: SpacingView, stored: Size, picture: Size): SpacingView => ({
+  ...spacing,
+  row_mm: (spacing.row_mm * stored.height) / picture.height,
+  column_mm: (spacing.column_mm * stored.width) / picture.width,
+});
+
 interface SurfaceProps extends PaneProps {
   size: Size;
   radiograph: Radiograph;
@@ -88,6 +95,7 @@ function Surface(props: SurfaceProps) {
   const [lost, setLost] = useState<string | null>(null);
   const [loaded, setLoaded] = useState<string | null>(null);
   const picture = useMemo(() => ({ width: radiograph.columns, height: radiograph.rows }), [radiograph]);
+  const stored = { width: display.columns, height: display.rows };
   const { inverted, jobId } = state;
   const { failed, corners } = useViewport(surface, size, { jobId, radiograph, view, window, inverted, cpu });
 
@@ -124,7 +132,7 @@ function Surface(props: SurfaceProps) {
       />
       {corners && finding && lost !== finding.label && (
         <Overlay
-          {...{ corners, picture, finding, heatmap, opacity, boxes }}
+          {...{ corners, picture, stored, finding, heatmap, opacity, boxes }}
           pane={size}
           onLoaded={setLoaded}
           onFailed={() => setLost(finding.label)}
@@ -135,7 +143,9 @@ function Surface(props: SurfaceProps) {
         {awaited && <span className={styles.note}>{t('heatmap_loading')}</span>}
       </div>
       {heatmap && explained && <ColourBar />}
-      {display.spacing && <ScaleBar spacing={display.spacing} scale={scale} rotation={view.rotation} />}
+      {display.spacing && (
+        <ScaleBar spacing={spacingOf(display.spacing, stored, picture)} scale={scale} rotation={view.rotation} />
+      )}
       <div className={clsx(styles.note, styles.readout)} data-testid="readout">
         {t('readout', {
           center: number.format(center),

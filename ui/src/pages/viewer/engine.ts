@@ -74,7 +74,7 @@ function imageOf(imageId: string, { rows, columns, values, low, high }: Radiogra
     color: false,
     rgba: false,
     numberOfComponents: 1,
-    // In pixels: what they are in millimetres is the scale bar's matter.
+    // In pixels, which are square as they come: what they are in millimetres is the scale bar's matter.
     columnPixelSpacing: 1,
     rowPixelSpacing: 1,
     invert: false,

@@ -4,12 +4,17 @@ import { useId } from 'react';
 import { useTranslation } from 'react-i18next';
 import { modelsListingOptions } from '@/client/@tanstack/react-query.gen';
 import { nameOf } from '@/i18n/labels';
-import type { OptionsProps } from '@/pages/submit/Options';
+import type { SubmitOptions } from '@/upload/model';
 
 const PRIORITIES = { later: -5, normal: 0, urgent: 5 } as const;
 
+export interface OptionsProps {
+  options: SubmitOptions;
+  onChange: (options: SubmitOptions) => void;
+}
+
 /** The fields of the options. */
-export function Wanted({ wishes, onChange }: OptionsProps) {
+export function OptionFields({ options, onChange }: OptionsProps) {
   const { t, i18n } = useTranslation('submit');
   const { data: models } = useQuery(modelsListingOptions());
   const explainable = models?.items.find(({ state }) => state === 'active')?.explainable ?? [];
@@ -23,8 +28,8 @@ export function Wanted({ wishes, onChange }: OptionsProps) {
           </Text>
           <SegmentedControl
             aria-labelledby={label}
-            value={String(wishes.priority)}
-            onChange={(value) => onChange({ ...wishes, priority: Number(value) })}
+            value={String(options.priority)}
+            onChange={(value) => onChange({ ...options, priority: Number(value) })}
             data={(Object.keys(PRIORITIES) as (keyof typeof PRIORITIES)[]).map((name) => ({
               value: String(PRIORITIES[name]),
               label: t(`options.priorities.${name}`),
@@ -34,17 +39,17 @@ export function Wanted({ wishes, onChange }: OptionsProps) {
         <MultiSelect
           label={t('options.explain')}
           description={t('options.explain_hint')}
-          placeholder={wishes.explain === null ? t('options.explain_usual') : undefined}
+          placeholder={options.explain === null ? t('options.explain_usual') : undefined}
           data={explainable.map((name) => ({ value: name, label: nameOf(name, i18n) }))}
-          value={wishes.explain ?? []}
-          onChange={(explain) => onChange({ ...wishes, explain: explain.length > 0 ? explain : null })}
+          value={options.explain ?? []}
+          onChange={(explain) => onChange({ ...options, explain: explain.length > 0 ? explain : null })}
           clearable
         />
         <Switch
           label={t('options.stability')}
           description={t('options.stability_hint')}
-          checked={wishes.stability}
-          onChange={(event) => onChange({ ...wishes, stability: event.currentTarget.checked })}
+          checked={options.stability}
+          onChange={(event) => onChange({ ...options, stability: event.currentTarget.checked })}
         />
       </Stack>
     </Fieldset>
