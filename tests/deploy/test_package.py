@@ -19,6 +19,7 @@ import pytest
 
 from core.settings import inherited_environment
 from core.version import VERSION
+from lucency.stack.ports import choose_ports
 
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
@@ -54,6 +55,8 @@ class Installed:
         """Run a program of the environment, as somebody who has never seen the source tree."""
         environment = {name: value for name, value in inherited_environment().items() if not name.startswith("PYTHON")}
         environment |= {"HOME": str(cwd), "COLUMNS": "140", "LUCENCY_LOG_LEVEL": "WARNING"}
+        # Another stack of this machine that starts at the same moment would choose the same port.
+        environment["LUCENCY_API_PORT"] = str(choose_ports(["api"])["api"])
         program, *arguments = command
         return subprocess.run(
             [str(self.folder / "bin" / program), *arguments],
