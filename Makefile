@@ -18,10 +18,10 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS ?= auto
 PYTEST := $(BIN)/python -m pytest
 # The long forms, in this order: what `make test` leaves out because it takes minutes and a short form is in it.
-LONG := test browser chaos chaos-batch recipes audits
+LONG := test browser chaos chaos-batch recipes audits mutants
 
-.PHONY: help setup ui ui-check docs demo test test-all flaky mutants lint types contracts check browser pictures chaos chaos-batch recipes audits \
-    bench train dist lock clean
+.PHONY: help setup ui ui-check docs demo test test-all flaky mutants coverage lint types contracts check browser pictures chaos \
+    chaos-batch recipes audits bench train dist lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -66,6 +66,13 @@ flaky: setup ## Repeat some tests in random order and count what fails (TESTS=te
 
 mutants: setup ## Change one line of the sources at a time: a test must notice (ONLY=privacy: some of them; SHORT=1: eight)
 	$(BIN)/python -m tests.mutants $(if $(SHORT),--short) $(if $(ONLY),--only "$(ONLY)")
+
+coverage: setup ## Run the tests and count the lines that they reach; a page for each file in artefacts/coverage/html/
+	rm -rf artefacts/coverage
+	$(BIN)/coverage run -m pytest -m "not slow" -n $(WORKERS) $(TESTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet
+	$(BIN)/coverage report
 
 lint: setup
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import itertools
 import os
 import shutil
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
+import structlog
 from pydantic import SecretStr
 
 from core.settings import Settings, inherited_environment
@@ -42,6 +44,8 @@ INDEX = int(WORKER.removeprefix("gw")) % WORKERS
 HELD = pytest.StashKey[Path]()
 # Whoever runs the tests many times (tests.mutants) holds servers for all runs, and says where.
 SERVERS_HOME = "LUCENCY_TEST_SERVERS"
+# No test speaks TLS with the world, and every HTTP client reads whom it trusts: 25 ms for the usual authorities.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "nobody.pem")
 _numbers = itertools.count(1)
 
 # A port is free when it is chosen and taken a moment later: no two workers choose from the same.
@@ -88,6 +92,25 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: schedule.turn_of(item.nodeid))
+
+
+def pytest_collection_finish() -> None:
+    # What was imported stays: no collection of garbage looks at it again.
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_tracebacks() -> None:
+    """Errors that tests provoke are logged in a few lines; drawn with all variables each takes a second."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ]
+    )
 
 
 @pytest.fixture(scope="session")

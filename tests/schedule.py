@@ -5,12 +5,24 @@ from __future__ import annotations
 from xdist.scheduler import LoadScopeScheduling
 
 # Folders whose tests look at one platform, or at one Bundle: one worker runs them, so that there is one of it.
-TOGETHER = ("tests/browser", "tests/gateway", "tests/trainer/trust")
+TOGETHER = ("tests/browser", "tests/gateway", "tests/trainer/recipes", "tests/trainer/trust")
 # The longest units, longest first: begun last they would keep one worker busy while the others have nothing to do.
 FIRST = (
     "tests/browser",
-    "tests/chaos/test_kills.py",
+    "tests/trainer/recipes",
     "tests/gateway",
+    "tests/trainer/training/test_train.py",
+    "tests/chaos/test_kills.py",
+    "tests/worker/inference/test_faults.py",
+    "tests/trainer/training/test_placement.py",
+    "tests/worker/inference/test_switching.py",
+    "tests/api/test_dicomweb_store.py",
+    "tests/lucency/batch/test_commands.py",
+    "tests/worker/inference/test_replay.py",
+    "tests/worker/deliveries/test_dispatcher.py",
+    "tests/api/test_schema.py",
+    "tests/trainer/commands/test_train.py",
+    "tests/chaos/test_canary.py",
 )
 
 

@@ -21,13 +21,13 @@ class Heard:
     events: queue.Queue[tuple[str, set[str]] | None] = field(default_factory=queue.Queue)
     comments: int = 0
 
-    def next(self, *, within: float = 5.0) -> tuple[str, set[str]]:
+    def next(self, *, within: float = 20.0) -> tuple[str, set[str]]:
         """The next event: its id and topics."""
         event = self.events.get(timeout=within)
         assert event is not None, "the stream ended"
         return event
 
-    def until(self, topic: str, *, within: float = 5.0) -> tuple[str, set[str]]:
+    def until(self, topic: str, *, within: float = 20.0) -> tuple[str, set[str]]:
         """Events up to one that names `topic`: the last id, and all their topics."""
         end = time.monotonic() + within
         seen: set[str] = set()
@@ -35,6 +35,14 @@ class Heard:
             last, topics = self.next(within=max(0.01, end - time.monotonic()))
             seen |= topics
         return last, seen
+
+    def all(self, *topics: str, within: float = 20.0) -> set[str]:
+        """Events until each of these was named, as one or (on a busy machine) as several: all their topics."""
+        end = time.monotonic() + within
+        seen: set[str] = set()
+        while not seen.issuperset(topics):
+            seen |= self.next(within=max(0.01, end - time.monotonic()))[1]
+        return seen
 
     def ended(self, *, within: float = 5.0) -> bool:
         """Whether the stream ends in time; events before its end are skipped."""

@@ -41,7 +41,7 @@ def test_submit_then_poll(client: httpx2.Client, store: S3Store, site: UUID) -> 
 
 
 def test_every_problem_is_a_problem(api: Api, client: httpx2.Client) -> None:
-    with httpx2.Client(base_url=api.url) as nobody:
+    with httpx2.Client(base_url=api.url, timeout=30) as nobody:
         answers = {
             "not_found": nobody.get("/nowhere/MUSTERMANN"),
             "method_not_allowed": nobody.put("/v1/jobs"),

@@ -174,7 +174,7 @@ def test_nothing_else_is_given(api: Api, client: httpx2.Client, database: Databa
         assert foreign.get("/dicom-web/studies").json() == []
     with api.client(submitter) as blind:
         assert blind.get(url).status_code == blind.get("/dicom-web/studies").status_code == 403
-    assert httpx2.get(url).status_code == 401
+    assert httpx2.get(url, timeout=30).status_code == 401
 
 
 def test_retrievals_are_audited(api: Api, client: httpx2.Client, database: Database, site: UUID) -> None:

@@ -74,7 +74,7 @@ def test_what_is_refused_leaves_nothing(api: Api, client: httpx2.Client, trace: 
         no_boundary = {"Content-Type": 'multipart/related; type="application/dicom"'}
         assert post(client, body(GOOD), **no_boundary).status_code == 400
         assert post(client, body(GOOD), Accept="application/dicom+xml").status_code == 406
-        assert httpx2.post(f"{api.url}/dicom-web/studies", content=body(GOOD)).status_code == 401
+        assert httpx2.post(f"{api.url}/dicom-web/studies", content=body(GOOD), timeout=30).status_code == 401
 
 
 def test_reasons_and_partial_success(client: httpx2.Client, database: Database) -> None:

@@ -178,7 +178,7 @@ def test_too_large(small: Api, trace: Trace) -> None:
 
 
 def test_unknown_caller_s_body_is_not_read(small: Api, trace: Trace) -> None:
-    with httpx2.Client(base_url=small.url) as client, trace.nothing_left():
+    with httpx2.Client(base_url=small.url, timeout=30) as client, trace.nothing_left():
         answer = post(client, iter([part("file", bytes(5_000_000), filename="a"), END]))
         assert answer.status_code == 401
         assert answer.headers["connection"] == "close"

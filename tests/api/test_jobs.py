@@ -318,11 +318,14 @@ def test_readiness(api: Api, database: Database) -> None:
     for server, also in (("database", {"worker", "model"}), ("store", set()), ("broker", set())):
         with serve(without(api.settings, server)) as (url, _):
             assert readiness(url) == (503, up | dict.fromkeys({server} | also, "down"))
-            assert httpx2.get(f"{url}/healthz").status_code == 200
+            assert httpx2.get(f"{url}/healthz", timeout=30).status_code == 200
 
 
 def test_submit_while_a_server_is_away(api: Api, trace: Trace) -> None:
-    with serve(without(api.settings, "broker")) as (url, _), httpx2.Client(base_url=url, headers=api.headers) as client:
+    with (
+        serve(without(api.settings, "broker")) as (url, _),
+        httpx2.Client(base_url=url, headers=api.headers, timeout=30) as client,
+    ):
         started = time.monotonic()
         assert [submit(client).status_code for _ in range(3)] == [202] * 3
         assert time.monotonic() - started < 10

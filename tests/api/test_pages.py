@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def client(settings: Settings, folder: Path) -> Iterator[httpx2.Client]:
     changed = {"ui_folder": folder, "public_url": "https://lucency.example"}
-    with serve(settings.model_copy(update=changed)) as (url, _port), httpx2.Client(base_url=url) as made:
+    with serve(settings.model_copy(update=changed)) as (url, _port), httpx2.Client(base_url=url, timeout=30) as made:
         yield made
 
 
@@ -120,7 +120,10 @@ def test_the_headers_of_every_answer(client: httpx2.Client) -> None:
 
 
 def test_a_tree_without_a_build_says_so(settings: Settings, tmp_path: Path) -> None:
-    with serve(settings.model_copy(update={"ui_folder": tmp_path})) as (url, _port), httpx2.Client(base_url=url) as one:
+    with (
+        serve(settings.model_copy(update={"ui_folder": tmp_path})) as (url, _port),
+        httpx2.Client(base_url=url, timeout=30) as one,
+    ):
         page = one.get("/", headers=HTML)
         assert page.status_code == 503
         assert "make ui" in page.text

@@ -102,7 +102,7 @@ def test_a_cookie_alone_changes_nothing(page: Browser, database: Database, site:
     for headers in FORGED:
         changed = dict(page.client.headers) | {name.lower(): value for name, value in headers.items()}
         sent = {name: value for name, value in changed.items() if value}
-        with httpx2.Client(base_url=page.client.base_url, headers=sent) as forger:
+        with httpx2.Client(base_url=page.client.base_url, headers=sent, timeout=30) as forger:
             assert forger.get("/v1/site").status_code == 200
             assert code(forger.patch("/v1/site", json={"retention_days": 7})) == (403, "csrf_failed"), headers
             assert code(forger.delete("/v1/session")) == (403, "csrf_failed"), headers

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.browser.catalogue import said
 from tests.browser.conftest import DESKTOP, PHONE, PICTURES
@@ -54,10 +56,15 @@ PLACES = (
 
 HIGHEST = 3000
 
-# Done: a heading is there, nothing is a placeholder any more, and no picture is on its way.
+# Done: a heading is there, nothing is a placeholder any more, no picture is on its way, and nothing fades.
 SETTLED = """() => document.querySelector('h1') !== null
   && document.querySelector('.mantine-Skeleton-root[data-visible], .mantine-Loader-root, [aria-busy="true"]') === null
-  && [...document.images].every((image) => image.complete)"""
+  && [...document.images].every((image) => image.complete)
+  && !document.getAnimations().some((one) => one instanceof CSSTransition && one.playState === 'running')"""
+# Drawn twice since: what React and the style sheets make of a change is on the page.
+DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+FITS = "() => document.documentElement.scrollWidth <= window.innerWidth"
+FITTING_MS = 5_000
 
 RUN_AXE = """async (rules) => await axe.run(document, {
   resultTypes: ['violations'], rules: {'target-size': {enabled: true}},
@@ -102,9 +109,9 @@ def _axe_source() -> str:
 
 def settle(page: Page) -> None:
     """Wait until the page shows what it has to show."""
+    page.evaluate(DRAWN)
     page.wait_for_function(SETTLED)
-    # Nothing fades, for the tests' browser asks for no motion; a frame or two until it is drawn.
-    page.wait_for_timeout(50)
+    page.evaluate(DRAWN)
 
 
 def axe(page: Page, *rules: str) -> dict[str, Any]:
@@ -135,19 +142,24 @@ def texts(page: Page) -> list[str]:
 
 
 def overflowing(page: Page) -> list[str]:
-    """Elements over the edge when the page must be scrolled sideways; a table may scroll inside its own frame."""
+    """Elements over the edge when the page must be scrolled sideways; a table may scroll inside its own frame.
+
+    A page whose width has just changed has a moment to follow.
+    """
+    with contextlib.suppress(PlaywrightTimeout):
+        page.wait_for_function(FITS, timeout=FITTING_MS)
     found: list[str] = page.evaluate(OVERFLOW)
     return found
 
 
 def narrow(page: Page) -> None:
     page.set_viewport_size(PHONE)
-    page.wait_for_timeout(120)
+    settle(page)
 
 
 def widen(page: Page) -> None:
     page.set_viewport_size(DESKTOP)
-    page.wait_for_timeout(120)
+    settle(page)
 
 
 def speak_german(page: Page) -> None:

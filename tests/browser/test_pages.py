@@ -6,7 +6,7 @@ Pictures are made where --pictures asks for them: nobody looks at those of every
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.catalogue import untranslated
 from tests.browser.conftest import Keep, Visit
@@ -65,6 +65,6 @@ def _opened(place: Place, visit: Visit, watch: Watch, furnished: dict[str, str])
 
 def _amiss(page: Page, scheme: str, *rules: str) -> list[str]:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", scheme)
     settle(page)
-    assert page.locator("html").get_attribute("data-mantine-color-scheme") == scheme
     return [f"{scheme}: {line}" for line in violations(axe(page, *rules))]

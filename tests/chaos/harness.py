@@ -72,6 +72,8 @@ class Platform:
         )
         self.marks = Marks(home)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        # Jobs of earlier tests on the same platform: `begin`.
+        self.earlier: set[UUID] = set()
         self.database = make_database(self.settings, application_name="chaos", pool_size=2)
         self.store = make_store(self.settings)
         migrate = [str(Path(sysconfig.get_path("scripts")) / "lucency"), "db", "migrate"]
@@ -182,9 +184,14 @@ class Platform:
 
     # --- What is true -------------------------------------------------------------------------------------------
 
+    def begin(self) -> None:
+        """From now on what is said of all jobs is said of those that come."""
+        with self.database.unit_of_work() as session:
+            self.earlier = set(session.scalars(select(Job.id)))
+
     def states(self) -> Counter[str]:
         with self.database.unit_of_work() as session:
-            return Counter(session.scalars(select(Job.state)))
+            return Counter(session.scalars(select(Job.state).where(Job.id.not_in(self.earlier))))
 
     def jobs_in(self, state: JobState) -> set[UUID]:
         with self.database.unit_of_work() as session:
@@ -214,17 +221,22 @@ class Platform:
         """
         self.until(lambda: set(self.states()) <= {JobState.SUCCEEDED}, what="all jobs succeeded", timeout=timeout)
         with self.database.unit_of_work() as session:
-            fences = {row.id: row.fence for row in session.execute(select(Job.id, Job.fence))}
-            results = list(session.execute(select(Prediction.job_id, Prediction.fence, Prediction.preview_key)))
+            late = Job.id.not_in(self.earlier)
+            fences = {row.id: row.fence for row in session.execute(select(Job.id, Job.fence).where(late))}
+            of_them = Prediction.job_id.in_(fences)
+            results = list(
+                session.execute(select(Prediction.job_id, Prediction.fence, Prediction.preview_key).where(of_them))
+            )
             heatmaps = list(
                 session.execute(
                     select(Prediction.job_id, Explanation.heatmap_key)
                     .join(Finding, Finding.prediction_id == Prediction.id)
                     .join(Explanation, Explanation.finding_id == Finding.id)
+                    .where(of_them)
                 )
             )
-            succeeded = session.scalars(select(JobEvent.job_id).where(JobEvent.kind == JobEventKind.SUCCEEDED.value))
-            ends = Counter(succeeded)
+            succeeded = select(JobEvent.job_id).where(JobEvent.kind == JobEventKind.SUCCEEDED.value)
+            ends = Counter(session.scalars(succeeded.where(JobEvent.job_id.in_(fences))))
         assert accepted <= set(fences)
         assert {job_id: fence for job_id, fence, _ in results} == fences
         assert len(results) == len(fences)

@@ -85,7 +85,7 @@ def test_broker_killed_and_emptied_while_uploads_go_on(platform: Platform) -> No
 
 
 def test_client_and_api_killed_in_a_batch(platform: Platform, tmp_path: Path) -> None:
-    # The last of this module: its broken files leave failed jobs. `make chaos-batch` is the long form.
+    # `make chaos-batch` is the long form.
     expected = make(tmp_path, count=60, data=load_settings().data.resolve(), few=True)
     platform.start("api", "services", "beat", "worker-a")
     run = BatchRun(platform, tmp_path, expected, jobs=2)
@@ -97,5 +97,6 @@ def test_client_and_api_killed_in_a_batch(platform: Platform, tmp_path: Path) ->
 
 
 @pytest.fixture(autouse=True)
-def _workers_free(platform: Platform) -> None:
+def _anew(platform: Platform) -> None:
     platform.marks.let_go()
+    platform.begin()

@@ -25,7 +25,7 @@ def wrong(call: str) -> Iterator[str]:
     """What of `lucency …` the program does not know: a command, or an option of it."""
     words, command = call.split(), typer.main.get_command(app)
     context = command.make_context("lucency", [], resilient_parsing=True)
-    while words and hasattr(command, "get_command"):
+    while words and hasattr(command, "get_command") and not words[0].startswith("-"):
         found = command.get_command(context, words[0])
         if found is None:
             yield words[0]
@@ -72,6 +72,8 @@ def test_targets_of_make_exist() -> None:
 def test_wrong_ones_are_noticed() -> None:
     assert list(wrong("models activate mine")) == []
     assert list(wrong("user role ada@example.org --site X --none")) == []
+    assert list(wrong("--version")) == []
+    assert list(wrong("--versions")) == ["--versions"]
     assert list(wrong("models promote mine")) == ["promote"]
     assert list(wrong("db policy --keep 365")) == ["--keep"]
     assert exists("POST", "/v1/jobs/$JOB/retry")

@@ -35,7 +35,7 @@ def send_home(hospital: Hospital, peer: Orthanc) -> dict[str, str]:
     headers = {"Authorization": f"Bearer {key}"}
     target = {"host": "127.0.0.1", "port": peer.dicom_port, "called_ae_title": peer.ae_title}
     rule = {"name": "home", "kind": "c_store", "target": target, "reports": ["sr", "sc"], "with_identity": True}
-    answer = httpx2.post(f"{hospital.platform.address}/v1/delivery-rules", json=rule, headers=headers)
+    answer = httpx2.post(f"{hospital.platform.address}/v1/delivery-rules", json=rule, headers=headers, timeout=30)
     assert answer.status_code == 201, answer.text
     assert answer.json()["signing_key"] is None
     return headers
@@ -81,7 +81,7 @@ def test_sr_and_sc_come_back_to_study_and_patient(working: Hospital, start_gatew
 
 
 def states(hospital: Hospital, headers: dict[str, str]) -> list[str]:
-    answer = httpx2.get(f"{hospital.platform.address}/v1/deliveries", headers=headers)
+    answer = httpx2.get(f"{hospital.platform.address}/v1/deliveries", headers=headers, timeout=30)
     assert answer.status_code == 200, answer.text
     assert all(UUID(one["id"]) for one in answer.json()["items"])
     return [one["state"] for one in answer.json()["items"]]

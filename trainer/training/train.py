@@ -203,6 +203,7 @@ def _run_phase(run: Run, classifier: RadiographClassifier, state: RunState) -> b
             placements=_placements(run, phase, classifier),
         )
         _compile(model, run.recipe, phase, steps=len(batches), scores=scores_of(state, phase))
+        _make_variables(model, batches)
         if state.checkpoint is not None:
             load_checkpoint(run.folder, state.checkpoint, model)
         end = EpochEnd(run, phase, classifier, state, batches=batches, validation=validation)
@@ -275,6 +276,16 @@ def predict_features(extractor: keras.Model, pixels: NDArray[np.uint8]) -> NDArr
     """(n, size, size, 1) uint8 → (n, channels)."""
     features: NDArray[np.float32] = extractor.predict(pixels, batch_size=PREDICT_BATCH, verbose=0)
     return features
+
+
+def _make_variables(model: keras.Model, batches: Batches) -> None:
+    """Those of the loss and the optimizer, which the first step would make: TensorFlow traces such a step twice over,
+    and one trace of a large network takes longer than an epoch of a small data set.
+    """
+    inputs, targets, weights = keras.tree.map_structure(lambda array: array[:1], batches[0])
+    outputs = model(inputs, training=False)
+    model.compute_loss(x=inputs, y=targets, y_pred=outputs, sample_weight=weights, training=False)
+    model.optimizer.build(model.trainable_variables)
 
 
 def _compile(model: keras.Model, recipe: Recipe, phase: Phase, *, steps: int, scores: Sequence[float]) -> None:

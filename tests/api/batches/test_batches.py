@@ -313,5 +313,5 @@ def test_the_next_page_asks_for_the_same(client: httpx2.Client) -> None:
 
 def test_without_a_key(client: httpx2.Client, api: Api) -> None:
     with serve(api.settings.model_copy(update={"identity_key": None})) as (url, _port):
-        answer = httpx2.post(f"{url}/v1/batches", json=Files().add("a", b"a").manifest, headers=api.headers)
+        answer = httpx2.post(f"{url}/v1/batches", json=Files().add("a", b"a").manifest, headers=api.headers, timeout=30)
     assert (answer.status_code, answer.json()["code"]) == (503, "identity_key_missing")

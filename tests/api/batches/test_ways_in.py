@@ -139,7 +139,7 @@ def test_unsafe_zip(client: httpx2.Client, batch: JSON, trace: Trace) -> None:
 
 
 def send_to_store(post: JSON, content: bytes) -> int:
-    return httpx2.post(post["url"], data=post["fields"], files={"file": ("file", content)}).status_code
+    return httpx2.post(post["url"], data=post["fields"], files={"file": ("file", content)}, timeout=30).status_code
 
 
 def test_presigned(client: httpx2.Client, batch: JSON, store: S3Store, settings: Settings, database: Database) -> None:

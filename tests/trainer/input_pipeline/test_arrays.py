@@ -159,7 +159,7 @@ SLOW = """
 import sys, time
 from pathlib import Path
 from networks.preprocessing import Preprocessing
-from trainer import arrays
+from trainer.input_pipeline import arrays
 from trainer.datasets import Record
 
 folder, cache, delay = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
