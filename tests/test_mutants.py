@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from core.settings import inherited_environment
 from tests.conftest import ROOT
 from tests.mutants.__main__ import main
 from tests.mutants.entries import Mutant, Stale, faults, load
@@ -45,6 +49,12 @@ def test_total_in_a_child():
 def test_that_fails():
     assert total([1]) == 2
 """
+SLOW = """
+def test_slow():
+    import os, pathlib, time
+    pathlib.Path({place!r}).write_text(str(os.getpid()))
+    time.sleep(100)
+"""
 ADDS = {
     "name": "adds",
     "file": "sums/sums.py",
@@ -67,15 +77,20 @@ def small(tmp_path: Path) -> Path:
     return made
 
 
-def tried(small: Path, *rows: dict[str, Any], arguments: tuple[str, ...] = ()) -> int:
-    """The tool's exit status for a list of these."""
-    listed = small.with_name("list")
-    listed.mkdir(exist_ok=True)
+def listed(small: Path, *rows: dict[str, Any]) -> Path:
+    """A list of these."""
+    folder = small.with_name("list")
+    folder.mkdir(exist_ok=True)
     values = [{name: json.dumps(value) for name, value in (ADDS | row).items()} for row in rows]
-    (listed / "adding.toml").write_text(
+    (folder / "adding.toml").write_text(
         "".join("[[mutant]]\n" + "".join(f"{k} = {v}\n" for k, v in row.items()) for row in values)
     )
-    return main(["--root", str(small), "--list", str(listed), "--jobs", "1", *arguments])
+    return folder
+
+
+def tried(small: Path, *rows: dict[str, Any], arguments: tuple[str, ...] = ()) -> int:
+    """The tool's exit status for a list of these."""
+    return main(["--root", str(small), "--list", str(listed(small, *rows)), "--jobs", "1", *arguments])
 
 
 def mutant(**fields: Any) -> Mutant:
@@ -185,6 +200,30 @@ def test_a_copy_is_as_it_was_behind_each_mutant(small: Path, tmp_path: Path) -> 
             assert printed() == expected
     assert (changed.read_text(), changed.stat().st_mtime_ns) == (SUMS, before)
     assert printed() == "5"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_when_it_is_told_to(small: Path, tmp_path: Path, number: signal.Signals) -> None:
+    """And with it what it runs, and its copies."""
+    with (small / "tests" / "test_sums.py").open("a") as file:
+        file.write(SLOW.format(place=str(tmp_path / "pid")))
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    listed(small, {"tests": ["tests/test_sums.py::test_slow"]})
+    command = [sys.executable, "-m", "tests.mutants", "--root", str(small), "--list", str(small.with_name("list"))]
+    environment = inherited_environment() | {"TMPDIR": str(folder)}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as run:
+        end = time.monotonic() + 60
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            assert run.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        run.send_signal(number)
+        assert run.wait(20) != 0
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+    assert list(folder.iterdir()) == []
 
 
 def test_the_command_says_what_it_does() -> None:

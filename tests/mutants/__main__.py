@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -58,8 +59,8 @@ def _try(mutants: list[Mutant], root: Path, *, jobs: int) -> int:
         packages = {Path(one.file).parts[0] for one in mutants} | {"tests"}
         for tree in trees:
             tree.require_own(packages)
-        benches = [Bench(tree, number, jobs, servers) for number, tree in enumerate(trees)]
-        pool = kept.enter_context(ThreadPoolExecutor(jobs))
+        benches = [Bench(tree, number=number, count=jobs, servers=servers) for number, tree in enumerate(trees)]
+        pool = kept.enter_context(_threads(benches))
         if not _sound(mutants, benches, pool):
             return 1
         free: SimpleQueue[Bench] = SimpleQueue()
@@ -67,6 +68,21 @@ def _try(mutants: list[Mutant], root: Path, *, jobs: int) -> int:
             free.put(bench)
         results = list(pool.map(lambda one: _tried(one, free), mutants))
     return _told(results)
+
+
+@contextmanager
+def _threads(benches: list[Bench]) -> Iterator[ThreadPoolExecutor]:
+    """A thread for each bench. What interrupts the block ends what they run; nothing more is begun."""
+    pool = ThreadPoolExecutor(len(benches))
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for bench in benches:
+            bench.stop()
+        raise
+    finally:
+        pool.shutdown()
 
 
 @contextmanager
@@ -104,7 +120,8 @@ def _tried(mutant: Mutant, free: SimpleQueue[Bench]) -> Result:
         verdict, ran = judge(bench, mutant)
     finally:
         free.put(bench)
-    say(f"{verdict:9} {ran.seconds:5.1f} s  {mutant.subject:16} {mutant.name}")
+    if not bench.stopped:
+        say(f"{verdict:9} {ran.seconds:5.1f} s  {mutant.subject:16} {mutant.name}")
     return mutant, verdict, ran
 
 
@@ -136,4 +153,7 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    # As Ctrl-C: what runs ends, and the copies go.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
@@ -39,22 +40,54 @@ class Verdict(StrEnum):
     BROKEN = "broken"  # no test failed, and yet the run did not pass: nothing was shown
 
 
-@dataclass(slots=True)
 class Bench:
     """A copy of the tree to work at, the `number`th of `count` side by side. `servers`: the home of some that run."""
 
-    tree: Tree
-    number: int = 0
-    count: int = 1
-    servers: Path | None = None
-    _runs: int = 0
+    def __init__(self, tree: Tree, *, number: int = 0, count: int = 1, servers: Path | None = None) -> None:
+        self.tree = tree
+        self.stopped = False
+        self._number, self._count, self._servers = number, count, servers
+        self._runs = 0
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
 
-    def environment(self, *, own_servers: bool) -> dict[str, str]:
+    def output_of(self, command: list[str], *, own_servers: bool) -> tuple[int, str]:
+        """Run the command in the copy: its exit status, and all that it wrote."""
+        with self._lock:
+            if self.stopped:
+                return -signal.SIGKILL, ""
+            self._process = process = subprocess.Popen(
+                command, cwd=self.tree.root, env=self._environment(own_servers=own_servers), stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+            )  # fmt: skip
+        try:
+            output, _ = process.communicate(timeout=RUN_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            return -1, f"The tests did not end within {RUN_TIMEOUT_S} s."
+        finally:
+            # What a test left running goes with it.
+            _kill(process)
+        return process.returncode, output
+
+    def stop(self) -> None:
+        """End what runs, and run nothing more."""
+        with self._lock:
+            self.stopped = True
+            if self._process is not None:
+                _kill(self._process)
+
+    def _environment(self, *, own_servers: bool) -> dict[str, str]:
         """For one run: as if it were another worker of the tests, with names of its own for databases and buckets."""
         known = {name: value for name, value in inherited_environment().items() if not name.startswith(LEFT_OUT)}
-        worker, self._runs = self.number + self._runs * self.count, self._runs + 1
-        known |= {"PYTEST_XDIST_WORKER": f"gw{worker}", "PYTEST_XDIST_WORKER_COUNT": str(self.count)}
-        return known if self.servers is None or own_servers else known | {SERVERS_HOME: str(self.servers)}
+        worker, self._runs = self._number + self._runs * self._count, self._runs + 1
+        known |= {"PYTEST_XDIST_WORKER": f"gw{worker}", "PYTEST_XDIST_WORKER_COUNT": str(self._count)}
+        return known if self._servers is None or own_servers else known | {SERVERS_HOME: str(self._servers)}
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +119,7 @@ def run(bench: Bench, tests: Sequence[str], *, whole: bool = False, own_servers:
             *tests,
         ]  # fmt: skip
         started = time.monotonic()
-        status, output = _output_of(command, bench.tree.root, bench.environment(own_servers=own_servers))
+        status, output = bench.output_of(command, own_servers=own_servers)
         cases = _cases(report)
         return Ran(
             status=status,
@@ -106,23 +139,6 @@ def judge(bench: Bench, mutant: Mutant) -> tuple[Verdict, Ran]:
     if ran.status == 1 and ran.failed:
         return Verdict.KILLED, ran
     return (Verdict.SURVIVED if ran.sound else Verdict.BROKEN), ran
-
-
-def _output_of(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
-    process = subprocess.Popen(
-        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
-    )  # fmt: skip
-    try:
-        output, _ = process.communicate(timeout=RUN_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        return -1, f"The tests did not end within {RUN_TIMEOUT_S} s."
-    finally:
-        # What a test left running goes with it; so does the run itself where we were interrupted.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    return process.returncode, output
 
 
 def _cases(report: Path) -> list[tuple[str, str]]:
