@@ -11,49 +11,20 @@ from typing import Any
 import anyio.to_thread
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
-from fastapi.utils import generate_unique_id
 from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
 
-from api.audit import routes as audit
 from api.backends import Backends, make_backends
-from api.batches import file_routes as batch_files
-from api.batches import result_routes as batch_results
-from api.batches import routes as batches
-from api.deliveries import routes as deliveries
-from api.deliveries import rule_routes as delivery_rules
-from api.dicomweb import routes as dicomweb
-from api.events import routes as events
 from api.events.sse import ending_streams
-from api.feedback import routes as feedback
-from api.health import routes as health
 from api.health.schemas import IndexView
-from api.jobs import list_routes as job_lists
-from api.jobs import routes as jobs
-from api.keys import routes as keys
 from api.metrics import install_metrics
 from api.middleware import surround
-from api.models import move_routes as model_moves
-from api.models import routes as models
-from api.overview import routes as overview
 from api.overview.overviews import Overviews
 from api.problems import install_problems
-from api.reports import routes as reports
-from api.results import predict_routes as predict
-from api.results import routes as results
-from api.samples import routes as samples
+from api.routes import ROUTES, operation_id
 from api.schemas import as_json
-from api.sessions import oidc_routes as session_oidc
-from api.sessions import routes as session
 from api.sessions.oidc import Provider
-from api.sites import own_routes as site
-from api.sites import routes as sites
-from api.studies import routes as studies
-from api.users import routes as users
-from api.viewer import routes as radiographs
 from api.web_application import WebApplication, wants_page
-from api.workers import routes as workers
 from core.logs import configure_logging
 from core.settings import Settings, load_settings
 from core.version import VERSION
@@ -82,25 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     backends = app.state.backends = make_backends(settings)
     app.state.overviews = Overviews(backends.database, backends.changes)
     app.state.oidc = Provider(settings) if settings.oidc_issuer is not None else None
-    work = (
-        job_lists,
-        jobs,
-        results,
-        radiographs,
-        feedback,
-        reports,
-        predict,
-        batches,
-        batch_files,
-        batch_results,
-        studies,
-        samples,
-    )
-    signing_in = (session, session_oidc)
-    place = (model_moves, models, delivery_rules, deliveries, dicomweb, site, *signing_in)
-    running = (events, overview, workers, keys, users, sites, audit, health)
-    for module in (*work, *place, *running):
-        app.include_router(module.router)
+    app.router.routes.extend(ROUTES.routes)
     app.add_api_route("/", _index, methods=["GET"], response_model=IndexView, tags=["health"])
     app.state.pages = WebApplication.of(app.state.backends.settings, missing=app.router.default)
     app.router.default = app.state.pages
@@ -108,15 +61,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_problems(app)
     _surround(app, app.state.backends.settings)
     return app
-
-
-def operation_id(route: APIRoute) -> str:
-    """`jobs_listing`: what the functions of generated clients are named by.
-
-    DICOMweb's, which have clients of their own and one function for several paths, keep their paths.
-    """
-    tag = str(route.tags[0]) if route.tags else "api"
-    return generate_unique_id(route) if tag == "dicomweb" else f"{tag}_{route.name.strip('_')}".replace("-", "_")
 
 
 async def _index(request: Request) -> Response:

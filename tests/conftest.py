@@ -46,11 +46,14 @@ HELD = pytest.StashKey[Path]()
 SERVERS_HOME = "LUCENCY_TEST_SERVERS"
 # No test speaks TLS with the world, and every HTTP client reads whom it trusts: 25 ms for the usual authorities.
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "nobody.pem")
+# What the servers may leave in memory during a run, with much to spare.
+MEMORY_WANTED = 8 << 30
 _numbers = itertools.count(1)
 
-# A port is free when it is chosen and taken a moment later: no two workers choose from the same.
-_share = (ports.LAST_PORT - ports.FIRST_PORT) // WORKERS
-ports.FIRST_PORT += INDEX * _share
+# A port is free when it is chosen and taken a moment later: no two workers choose from the same, and none from where
+# the programs choose that tests start.
+_first, _share = 10_000, 10_000 // WORKERS
+ports.FIRST_PORT = _first + INDEX * _share
 ports.LAST_PORT = ports.FIRST_PORT + _share - 1
 
 # A shell's background job ignores SIGINT, and so would every process that it starts: Ctrl-C could not be tested.
@@ -80,13 +83,19 @@ def pytest_configure_node(node: Any) -> None:
     """One set of servers for all workers; it starts while they collect, and ends with the run."""
     config: pytest.Config = node.config
     if HELD not in config.stash:
-        folder = Path(tempfile.mkdtemp(prefix="lucency-tests-"))
+        folder = Path(tempfile.mkdtemp(prefix="lucency-tests-", dir=_quick_folder()))
         holding = contextlib.ExitStack()
         holding.callback(shutil.rmtree, folder, ignore_errors=True)
         holding.enter_context(held(folder))
         config.stash[HELD] = folder
         config.add_cleanup(holding.close)
     node.workerinput["servers"] = str(config.stash[HELD])
+
+
+def _quick_folder() -> str | None:
+    """Memory, for the servers' files: to copy a database, as each test does, costs half there. None: no room."""
+    memory = Path("/dev/shm")
+    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > MEMORY_WANTED else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -26,6 +26,8 @@ from core.sealing import new_installation_key
 from lucency.stack import ports
 from lucency.stack.processes import child_environment, kill_process, launched, open_log, spawn, stop_process, tail
 
+# How often a server is begun whose ports somebody else takes.
+STARTS = 3
 READY_TIMEOUT = 60.0
 ROLE = "lucency"
 NOBODY = 65534
@@ -127,10 +129,19 @@ class Server(ABC):
         """Whether the server does real work now."""
 
     def wait_ready(self, *, timeout: float = READY_TIMEOUT) -> None:
-        """Poll `ready`. Raises StackFailed with the end of the log when the process ends or the time is up."""
+        """Poll `ready`. Main thread only, for it may start the process again.
+
+        Raises StackFailed with the end of the log when the process ends or the time is up.
+        """
         end = time.monotonic() + timeout
+        starts = 1
         while not self.ready():
             if self.process is None or self.process.poll() is not None:
+                # A port is chosen and taken a moment later; another program may have been quicker.
+                if starts < STARTS and not all(map(ports.is_free, self.ports.values())):
+                    starts += 1
+                    self.start()
+                    continue
                 raise self.failure("ended while starting")
             if time.monotonic() > end:
                 raise self.failure(f"was not ready within {timeout:.0f} s")

@@ -108,14 +108,14 @@ SETS: dict[str, Callable[[Path], Path]] = {
 }
 
 
-# The network of some recipes takes half a minute to build and export: here a small one trains in its place, and two
+# The network of most recipes takes half a minute to build and export: here a small one trains in its place, and two
 # specialists show what three would. As published they are run by `make recipes`.
-SMALL = "backbone=mobilenetv2_035"
+SMALL = "backbone=tiny"
 CHANGES = {
     "bonesentinel": (SMALL,),
     "bonify": (SMALL,),
     "fractureai": (SMALL, "hierarchy.regions=[elbow, hand]"),
-    "fractureai_fracatlas": ("backbone=tiny", "hierarchy.regions=[hand, leg]"),
+    "fractureai_fracatlas": (SMALL, "hierarchy.regions=[hand, leg]"),
     "multiregion_mobilenetv2": (SMALL,),
     "multiregion_resnet50": (SMALL,),
     "nih_multilabel": (SMALL,),
@@ -130,7 +130,11 @@ def train_recipe(name: str, folder: Path, *changes: str) -> Path:
     from trainer.commands.train import RECIPES
     from trainer.recipes.recipe import load_recipe
     from trainer.shipping.run import run_recipe
+    from trainer.training import train
     from trainer.training.progress import Lines
+
+    # How fast images come is measured before each phase, and nobody reads it here.
+    train.MEASURED_SECONDS = 0.02
 
     file = RECIPES / f"{name}.yaml"
     shipped = load_recipe(file)

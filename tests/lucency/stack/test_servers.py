@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,10 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lucency.stack import s3_signature
+from lucency.stack import ports, s3_signature
 from lucency.stack.embedded import EmbeddedServers
 from lucency.stack.processes import kill_leftovers, leftovers
-from lucency.stack.servers import Credentials, Postgres, ping
+from lucency.stack.servers import Credentials, Postgres, Valkey, ping
 
 OBJECT = "/lucency/kept"
 
@@ -50,6 +52,24 @@ def test_data_survives_kill_nine_of_everything_ports_are_kept_and_secrets_privat
             assert not secrets & set(" ".join(process.cmdline()).split())
         assert_private(second, secrets)
     assert leftovers(tmp_path) == []
+
+
+def test_a_server_whose_port_another_takes_first_begins_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as quicker:
+        taken, choose = quicker.getsockname()[1], ports.choose_ports
+        answers = iter([{"resp": taken}])
+        monkeypatch.setattr(ports, "choose_ports", lambda *names, **how: next(answers, None) or choose(*names, **how))
+        valkey = Valkey(tmp_path, Credentials.of(tmp_path), durable=False)
+        (tmp_path / "logs").mkdir(exist_ok=True)
+        valkey.start()
+        assert valkey.port == taken
+        try:
+            valkey.wait_ready()
+            assert valkey.port != taken
+            kept = json.loads((valkey.folder / "ports.json").read_text())
+            assert kept == valkey.ports
+        finally:
+            valkey.kill()
 
 
 def vars_of(credentials: Credentials) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -40,21 +42,22 @@ def _train(recipe, *, data, folder, resume=False, max_minutes=None, die_at=None)
 def test_resume_ends_where_an_uninterrupted_run_does(recipe, data_set, tmp_path):
     whole, state, _ = _train(recipe, data=data_set, folder=tmp_path / "whole")
     assert state.phase == 2
-    for moment in ("heads 2/2", "all 1/3"):
-        folder = tmp_path / moment.replace(" ", "-").replace("/", "-")
-        with pytest.raises(_Killed):
-            _train(recipe, data=data_set, folder=folder, die_at=moment)
-        resumed, again, _ = _train(recipe, data=data_set, folder=folder, resume=True)
-        assert again.best_score == state.best_score
-        for found, expected in zip(resumed.get_weights(), whole.get_weights(), strict=True):
-            np.testing.assert_allclose(found, expected, atol=1e-6)
-        # The learning curve too, but for its seconds.
-        curves = [
-            [{k: v for k, v in e.items() if k != "seconds"} for e in s.history if e["phase"] == "all"]
-            for s in (again, state)
-        ]
-        for found, expected in zip(*curves, strict=True):
-            assert found == pytest.approx(expected, abs=1e-4)
+    folder = tmp_path / "killed"
+    with pytest.raises(_Killed):
+        _train(recipe, data=data_set, folder=folder, die_at="heads 2/2")
+    with pytest.raises(_Killed):
+        _train(recipe, data=data_set, folder=folder, resume=True, die_at="all 1/3")
+    resumed, again, _ = _train(recipe, data=data_set, folder=folder, resume=True)
+    assert again.best_score == state.best_score
+    for found, expected in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    # The learning curve too, but for its seconds.
+    curves = [
+        [{k: v for k, v in e.items() if k != "seconds"} for e in s.history if e["phase"] == "all"]
+        for s in (again, state)
+    ]
+    for found, expected in zip(*curves, strict=True):
+        assert found == pytest.approx(expected, abs=1e-4)
 
 
 def test_plateaus_survive_a_kill(recipe, data_set, tmp_path):
@@ -72,16 +75,17 @@ def test_plateaus_survive_a_kill(recipe, data_set, tmp_path):
     whole, state, _ = _train(stopping, data=data_set, folder=tmp_path / "whole")
     assert (state.phase, len(state.history), state.bests) == (1, 4, {"0": state.best})
     assert [entry["learning_rate"] for entry in state.history] == pytest.approx([0.004, 0.004, 0.002, 0.001])
-    for moment in ("part 2/9", "part 4/9"):
-        folder = tmp_path / moment.replace(" ", "-").replace("/", "-")
-        with pytest.raises(_Killed):
-            _train(stopping, data=data_set, folder=folder, die_at=moment)
-        resumed, again, _ = _train(stopping, data=data_set, folder=folder, resume=True)
-        rates = [[(e["epoch"], e["learning_rate"]) for e in one.history] for one in (again, state)]
-        assert rates[0] == rates[1]
-        assert (again.best_score, again.best_epoch) == (state.best_score, state.best_epoch)
-        for found, expected in zip(resumed.get_weights(), whole.get_weights(), strict=True):
-            np.testing.assert_allclose(found, expected, atol=1e-6)
+    folder = tmp_path / "killed"
+    with pytest.raises(_Killed):
+        _train(stopping, data=data_set, folder=folder, die_at="part 2/9")
+    with pytest.raises(_Killed):
+        _train(stopping, data=data_set, folder=folder, resume=True, die_at="part 4/9")
+    resumed, again, _ = _train(stopping, data=data_set, folder=folder, resume=True)
+    rates = [[(e["epoch"], e["learning_rate"]) for e in one.history] for one in (again, state)]
+    assert rates[0] == rates[1]
+    assert (again.best_score, again.best_epoch) == (state.best_score, state.best_epoch)
+    for found, expected in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_data_that_says_nothing_of_a_label(recipe, data_set, tmp_path):
@@ -135,7 +139,7 @@ def test_shipped_and_published(recipe, data_set, tmp_path, database, store):
     stored = {object_.key.rsplit("/", 1)[1] for object_ in store.list(f"bundles/{bundle.digest}/")}
     assert stored == {*bundle.manifest.files, "bundle.json"}
 
-    other = ship(recipe, classifier, state, validation, data=data_set, folder=tmp_path / "other")
+    other = Bundle.load(shutil.copytree(bundle.path, tmp_path / "other"))
     (other.path / "bundle.json").write_text((other.path / "bundle.json").read_text() + "\n")
     with pytest.raises(Conflict, match="Raise `version` in the recipe"):
         publish(other.path, database=database, store=store)
