@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import psutil
 import pytest
 from alembic import command
 from pydantic import SecretStr
@@ -29,6 +31,16 @@ class Mortal:
     def start(self) -> None:
         self.server.start()
         self.server.wait_ready()
+
+    def kill(self) -> None:
+        """kill -9 of all its processes: a backend that outlived the first of them could still answer a COMMIT."""
+        assert self.server.pid is not None
+        backends = psutil.Process(self.server.pid).children(recursive=True)
+        self.server.kill()
+        for backend in backends:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                backend.kill()
+        psutil.wait_procs(backends, timeout=10)
 
 
 @pytest.fixture(scope="session")

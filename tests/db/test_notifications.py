@@ -70,7 +70,7 @@ def test_reconnects(mortal: Mortal) -> None:
     with listening(mortal.url) as (listener, heard):
         job = cancelled_job(mortal.database)
         assert heard.get(timeout=5) == job
-        mortal.server.kill()
+        mortal.kill()
         end = time.monotonic() + 10
         while listener.connected.is_set():
             assert time.monotonic() < end
@@ -83,7 +83,7 @@ def test_reconnects(mortal: Mortal) -> None:
 
 def test_stops_while_the_server_is_away(mortal: Mortal) -> None:
     with listening(mortal.url) as (listener, _):
-        mortal.server.kill()
+        mortal.kill()
         started = time.monotonic()
         listener.stop()
         assert time.monotonic() - started < 4

@@ -71,7 +71,7 @@ def test_killed_before_commit(mortal: Mortal) -> None:
     def work() -> None:
         with mortal.database.unit_of_work() as session:
             make_job(session, site)
-            mortal.server.kill()
+            mortal.kill()
 
     with pytest.raises(DatabaseUnavailable):
         work()
@@ -112,7 +112,7 @@ def test_killed_during_commit(mortal: Mortal) -> None:
     with ThreadPoolExecutor(1) as pool:
         pending = pool.submit(submit)
         until(committing)
-        mortal.server.kill()
+        mortal.kill()
         with pytest.raises(DatabaseUnavailable):
             pending.result(timeout=10)
     mortal.start()
