@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 from tests.data import encoded, generated_radiograph
 
@@ -132,9 +133,7 @@ def train_recipe(name: str, folder: Path, *changes: str) -> Path:
     from trainer.shipping.run import run_recipe
     from trainer.training import train
     from trainer.training.progress import Lines
-
-    # How fast images come is measured before each phase, and nobody reads it here.
-    train.MEASURED_SECONDS = 0.02
+    from trainer.trust import sanity
 
     file = RECIPES / f"{name}.yaml"
     shipped = load_recipe(file)
@@ -147,14 +146,17 @@ def train_recipe(name: str, folder: Path, *changes: str) -> Path:
             # A split that is shipped names the published files, not these.
             quick += [] if "fracatlas" in source.folder else [f"data.{index}.split=null"]
             (fracatlas if "fracatlas" in source.folder else multiregion)(data / source.folder)
-    bundle = run_recipe(
-        load_recipe(file, overrides=(*quick, *changes)),
-        data=data,
-        folder=folder / "run",
-        weights="random",
-        resume=False,
-        max_minutes=None,
-        display=Lines(lambda line: None),
-    )
+    # How fast images come is measured before each phase, and nobody reads it here; and about as many generated
+    # strangers as the set has images are enough.
+    with mock.patch.object(train, "MEASURED_SECONDS", 0.02), mock.patch.multiple(sanity, OUTLIERS=40, PHANTOMS=8):
+        bundle = run_recipe(
+            load_recipe(file, overrides=(*quick, *changes)),
+            data=data,
+            folder=folder / "run",
+            weights="random",
+            resume=False,
+            max_minutes=None,
+            display=Lines(lambda line: None),
+        )
     assert bundle is not None
     return bundle.path
