@@ -22,8 +22,9 @@ from core.sealing import InstallationKey
 from core.settings import Settings
 from db.notifications import CHANGED, FINISHED, Listener
 from db.session import Database, make_database
-from imaging.header import Limits
 from imaging.sandbox.pool import DecoderPool
+from reports.previews import preview_maker
+from storage.pictures import PictureSource
 from storage.s3 import make_store
 from storage.store import DirectStore
 
@@ -92,6 +93,7 @@ class Backends:
     checks: Checks
     limiters: Limiters
     decoders: DecoderPool
+    pictures: PictureSource
     identity: InstallationKey | None = None
 
     @property
@@ -117,6 +119,8 @@ def make_backends(settings: Settings) -> Backends:
     database = make_database(settings, application_name="lucency-api")
     changes = ChangeFeed(database)
     store, broker = make_store(settings), Broker(make_celery(settings))
+    # For whoever wants pixels or pictures; a process is started when the first asks.
+    decoders = DecoderPool.of(settings)
     return Backends(
         settings=settings,
         database=database,
@@ -126,18 +130,9 @@ def make_backends(settings: Settings) -> Backends:
         changes=changes,
         checks=Checks({"store": store.check, "broker": broker.check}),
         limiters=Limiters(),
-        decoders=_make_decoders(settings),
+        decoders=decoders,
+        pictures=PictureSource(store, preview_maker(decoders), folder=settings.temporary_folder),
         identity=InstallationKey.of(settings) if settings.identity_key is not None else None,
-    )
-
-
-def _make_decoders(settings: Settings) -> DecoderPool:
-    """For viewers that want pixels; a process is started when the first asks."""
-    return DecoderPool(
-        size=settings.decoders,
-        memory_bytes=settings.decode_memory,
-        timeout_s=settings.decode_timeout,
-        limits=Limits.of(settings),
     )
 
 

@@ -25,7 +25,8 @@ class Box:
 class ReportedFinding:
     """A Finding and its Explanation. `three_way`: {decision, coverage, lower, upper}; `stability` in [0, 1].
 
-    `heatmap_key` names the stored heatmap where the label was explained. `role`: "finding", or "region" or "class" for
+    `heatmap` (a 16-bit grey PNG) is there where the label was explained and the record was read with heatmaps; of
+    results of older releases `heatmap_key` names its object. `role`: "finding", or "region" or "class" for
     a label that is none and was explained.
     """
 
@@ -36,6 +37,8 @@ class ReportedFinding:
     role: str
     three_way: dict[str, Any] | None
     stability: float | None
+    explained: bool
+    heatmap: bytes | None
     heatmap_key: str | None
     regions: tuple[Box, ...]
 
@@ -93,7 +96,7 @@ class ResultRecord:
     rows: int
     columns: int
     window: tuple[float, float, float, float]
-    preview_key: str
+    preview_key: str | None
     timings_ms: dict[str, float]
     limits: tuple[str, ...] = ()
     rules: dict[str, str] = field(default_factory=dict)
@@ -109,7 +112,7 @@ class ResultRecord:
         """The explained label that a single picture shows: the most probable positive Finding, else the most probable
         Finding, else whatever was explained first; None without any explanation.
         """
-        explained = [finding for finding in self.findings if finding.heatmap_key is not None]
+        explained = [finding for finding in self.findings if finding.explained]
         return max(
             explained,
             key=lambda one: (
@@ -123,7 +126,7 @@ class ResultRecord:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """The stored pictures of a result: the preview (JPEG) and by label the heatmaps (16-bit PNG)."""
+    """What a result is drawn from: the preview (JPEG) and by label the heatmaps (16-bit PNG)."""
 
     preview: bytes
     heatmaps: dict[str, bytes]

@@ -80,6 +80,6 @@ def _finding(record: ResultRecord, finding: ReportedFinding) -> dict[str, Any]:
         "decision": finding.decision,
         "three_way": finding.three_way,
         "stability": finding.stability,
-        "explained": finding.heatmap_key is not None,
+        "explained": finding.explained,
         "regions_of_interest": [asdict(box) for box in finding.regions],
     }

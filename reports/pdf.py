@@ -156,7 +156,7 @@ def _figures(record: ResultRecord, pictures: Pictures) -> Iterator[Flowable]:
 
 def _more_figures(record: ResultRecord, pictures: Pictures) -> Iterator[Flowable]:
     """What else was explained, small, most probable first."""
-    others = [one for one in record.findings if one.heatmap_key is not None and one is not record.shown]
+    others = [one for one in record.findings if one.explained and one is not record.shown]
     others = sorted(others, key=lambda one: (-one.probability, one.label))[:MORE_FIGURES]
     if not others:
         return

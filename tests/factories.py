@@ -7,15 +7,21 @@ import itertools
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from core.vocabulary import Decision, EngineName, MediaKind
 from db.repositories import images, jobs, model_versions, sites
 from db.repositories.jobs import Claim, FindingRecord, Outcome
-from db.tables import Image, Job, ModelVersion, Site
-from storage.store import output_prefix
+from db.tables import Explanation, Finding, Image, Job, ModelVersion, Prediction, Site
+from reports.heatmap import encode_heatmap, encode_preview
+from storage.store import ObjectStore, output_prefix
+from tests.data import generated_radiograph
 
+# Hot in its last cell.
+HEATMAP = encode_heatmap(np.linspace(0, 1, 100, dtype=np.float32).reshape(10, 10))
 _numbers = itertools.count(1)
 
 
@@ -57,7 +63,6 @@ def make_model(session: Session, **values: Any) -> ModelVersion:
 
 
 def make_outcome(claim: Claim, model_version_id: UUID, **values: Any) -> Outcome:
-    heatmap_key = output_prefix(claim.job_id, claim.fence) + "fracture.png"
     region = {"x": 10.0, "y": 20.0, "width": 30.0, "height": 40.0, "score": 0.8}
     fields: dict[str, Any] = {
         "prediction_id": uuid7(),
@@ -70,9 +75,23 @@ def make_outcome(claim: Claim, model_version_id: UUID, **values: Any) -> Outcome
         "region_probabilities": {"leg": 0.9, "hand": 0.1},
         "rows": 640,
         "columns": 480,
-        "preview_key": output_prefix(claim.job_id, claim.fence) + "preview.jpg",
         "window": (0.0, 0.1, 1.0, 0.9),
         "timings_ms": {"infer": 7.5},
-        "findings": (FindingRecord("fracture", 0.7, 0.5, Decision.POSITIVE.value, heatmap_key, [region]),),
+        "findings": (FindingRecord("fracture", 0.7, 0.5, Decision.POSITIVE.value, HEATMAP, [region]),),
     }
     return Outcome(**(fields | values))
+
+
+def store_as_before(session: Session, store: ObjectStore, job_id: UUID) -> tuple[str, str]:
+    """Make the result of `job_id` one of an older release, whose heatmap and preview are objects; their keys."""
+    prediction = session.scalars(select(Prediction).where(Prediction.job_id == job_id)).one()
+    prefix = output_prefix(job_id, prediction.fence)
+    heatmap_key, preview_key = f"{prefix}fracture.png", f"{prefix}preview.jpg"
+    prediction.preview_key = preview_key
+    of_it = select(Finding.id).where(Finding.prediction_id == prediction.id)
+    session.execute(
+        update(Explanation).where(Explanation.finding_id.in_(of_it)).values(heatmap=None, heatmap_key=heatmap_key)
+    )
+    store.put_bytes(heatmap_key, HEATMAP, content_type="image/png")
+    store.put_bytes(preview_key, encode_preview(generated_radiograph(512, 384)), content_type="image/jpeg")
+    return heatmap_key, preview_key

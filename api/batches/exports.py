@@ -23,7 +23,6 @@ from core.vocabulary import Decision, ReportKind
 from db.repositories import batches, results
 from reports import render, tables
 from reports.document import as_mapping
-from storage import pictures
 
 log = logger(__name__)
 
@@ -82,7 +81,7 @@ class Export:
                     yield piece
             done: set[UUID] = set()
             after = -1
-            while page := await anyio.to_thread.run_sync(self._page, after):
+            while page := await anyio.to_thread.run_sync(self._page, after, True):
                 after = page[-1][0].position
                 for _item, record in page:
                     if record is None or record.job_id in done:
@@ -101,11 +100,11 @@ class Export:
             after = page[-1][0].position
             yield page
 
-    def _page(self, after: int) -> list[tuple[ItemView, ResultRecord | None]]:
+    def _page(self, after: int, heatmaps: bool = False) -> list[tuple[ItemView, ResultRecord | None]]:
         with self.backends.database.unit_of_work(site_id=self.site_id) as session:
             items = batches.items(session, batch_id=self.batch_id, after=after, limit=PAGE)
             wanted = {item.job_id for item in items if item.job_id is not None}
-            found = results.records(session, site_id=self.site_id, job_ids=wanted)
+            found = results.records(session, site_id=self.site_id, job_ids=wanted, heatmaps=heatmaps)
         views = [item_view(item, batch_id=self.batch_id, key=self.key) for item in items]
         return [(view, found.get(view.job) if view.job is not None else None) for view in views]
 
@@ -119,7 +118,7 @@ class Export:
     def _draw(self, record: ResultRecord, kind: ReportKind) -> tuple[str, bytes] | None:
         """Name and content; None, with a line in the log, where this result cannot have this form."""
         try:
-            drawn_from = pictures.fetch(self.backends.store, record) if kind.form.pictures else None
+            drawn_from = self.backends.pictures.fetch(record) if kind.form.pictures else None
             drawn = render.render(kind, record, drawn_from)
         except (NotFound, InputIntegrity) as error:
             log.warning("report_left_out", job_id=str(record.job_id), kind=kind.value, code=error.code)

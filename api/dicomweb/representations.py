@@ -24,7 +24,6 @@ from imaging.header import Limits
 from imaging.picture import encoded
 from imaging.stored_header import StoredHeader, bulk_value, colour_pixels, explicit_header, pixel_value, read_header
 from reports.render import render
-from storage import pictures
 from storage.store import image_key
 
 PIECE_BYTES = 256 * 1024
@@ -122,7 +121,7 @@ class Bodies:
                 record = results.record(session, site_id=self._principal.site_id, job_id=produced.job_id)
             except ResultNotReady as error:
                 raise NotFound from error
-        return render(produced.kind, record, pictures.fetch(self._backends.store, record)).content
+        return render(produced.kind, record, self._backends.pictures.fetch(record)).content
 
     def _decode(self, file: BinaryIO, values: BinaryIO) -> bytes:
         """Write the stored values; the head of the file that they belong to."""

@@ -19,7 +19,6 @@ from db.repositories import audit, identities, policies, results
 from db.repositories.sites import Principal
 from db.session import Session
 from reports.render import REVISION, Rendered, render
-from storage.pictures import fetch
 
 router = APIRouter(prefix="/v1/jobs", tags=["results"])
 
@@ -96,7 +95,7 @@ def _opened(
 
 def _render(backends: Backends, kind: ReportKind, record: ResultRecord, who: Identity | None) -> Rendered:
     try:
-        pictures = fetch(backends.store, record) if kind.form.pictures else None
+        pictures = backends.pictures.fetch(record) if kind.form.pictures else None
         return render(kind, record, pictures, who)
     except ImageInvalid as error:
         raise InputIntegrity("The result's stored pictures were altered.") from error

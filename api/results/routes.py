@@ -1,4 +1,4 @@
-"""Results: the Prediction of a Job, and its explanations drawn on request from the stored heatmap and preview."""
+"""Results: the Prediction of a Job, and its explanations drawn on request from its heatmap and radiograph."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from api.dependencies import Caller, CallerOf
 from api.jobs.routes import entity_tag, matches
 from api.results.schemas import ResultView
 from api.results.views import result_view
-from core.errors import ImageInvalid, InputIntegrity, NotFound, ObjectMissing
+from core.errors import ImageInvalid, InputIntegrity, NotFound
 from core.vocabulary import Scope
 from db.repositories import jobs
 from imaging.aspect import aspect_of_attributes, square_size
@@ -62,8 +62,11 @@ def result(caller: CallerOf, response: Response, job_id: UUID) -> ResultView:
 class _Drawing:
     """What an explanation's picture is made of."""
 
-    heatmap_key: str
-    preview_key: str
+    site_id: UUID
+    sha256: str
+    heatmap: bytes | None
+    heatmap_key: str | None
+    preview_key: str | None
     window: Corners
     regions: tuple[dict[str, Any], ...]
     rows: int
@@ -102,13 +105,16 @@ async def explanation(
 
 def _load_drawing(caller: Caller, job_id: UUID, label: str) -> _Drawing:
     with caller.session(Scope.READ) as (session, principal):
-        prediction = jobs.result(session, site_id=principal.site_id, job_id=job_id)
+        prediction = jobs.result(session, site_id=principal.site_id, job_id=job_id, heatmaps=True)
         found = next((finding for finding in prediction.findings if finding.label == label), None)
         if found is None or found.explanation is None:
             raise NotFound("This job has no explanation of that label.")
         image = jobs.get(session, site_id=principal.site_id, job_id=job_id).image
         left, top, right, bottom = prediction.window
         return _Drawing(
+            site_id=image.site_id,
+            sha256=image.sha256,
+            heatmap=found.explanation.heatmap,
             heatmap_key=found.explanation.heatmap_key,
             preview_key=prediction.preview_key,
             window=(left, top, right, bottom),
@@ -122,17 +128,16 @@ def _load_drawing(caller: Caller, job_id: UUID, label: str) -> _Drawing:
 
 
 def _draw(backends: Backends, drawing: _Drawing, view: View, opacity: float, boxes: bool) -> bytes:
-    store = backends.store
     try:
         if view is View.RADIOGRAPH:
-            return draw_radiograph(store.get(drawing.preview_key))
-        heatmap = store.get(drawing.heatmap_key)
+            return draw_radiograph(_preview(backends, drawing))
+        heatmap = backends.pictures.heatmap(drawing.heatmap, key=drawing.heatmap_key)
         if view in (View.HEATMAP, View.COLOURS):
             size = picture_size(*square_size(drawing.rows, drawing.columns, drawing.aspect))
             heat = project(decode_heatmap(heatmap), window=drawing.window, size=size)
             return encode_heatmap(heat) if view is View.HEATMAP else draw_colours(heat)
         return draw_overlay(
-            store.get(drawing.preview_key),
+            _preview(backends, drawing),
             heatmap,
             window=drawing.window,
             regions=drawing.regions if boxes else (),
@@ -141,8 +146,12 @@ def _draw(backends: Backends, drawing: _Drawing, view: View, opacity: float, box
             opacity=opacity,
             caption=drawing.caption,
         )
-    except (ObjectMissing, ImageInvalid) as error:
-        raise InputIntegrity("The explanation's stored images are missing or were altered.") from error
+    except ImageInvalid as error:
+        raise InputIntegrity("The explanation's stored images were altered.") from error
+
+
+def _preview(backends: Backends, drawing: _Drawing) -> bytes:
+    return backends.pictures.preview(drawing.site_id, drawing.sha256, key=drawing.preview_key)
 
 
 def picture_size(rows: int, columns: int) -> tuple[int, int]:

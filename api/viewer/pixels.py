@@ -19,6 +19,7 @@ from core.vocabulary import MediaKind
 from imaging.display import PLAIN, DisplayAttributes, display_attributes
 from imaging.first_bytes import header_of
 from imaging.header import Limits
+from storage.pictures import spooled
 from storage.store import image_key
 
 PIECE_BYTES = 256 * 1024
@@ -67,24 +68,14 @@ class Pixels:
 
 async def decoded(backends: Backends, image: StoredImage) -> Pixels:
     """Fetch and decode. Raises InputIntegrity, StoreUnavailable, DiskFull, and what decoding raises."""
-    source = await anyio.to_thread.run_sync(_spooled, backends, image, limiter=backends.limiters.store)
+    source = await anyio.to_thread.run_sync(_fetched, backends, image, limiter=backends.limiters.store)
     with closing(source):
         return await anyio.to_thread.run_sync(_decoded, backends, source, limiter=backends.limiters.draw)
 
 
-def _spooled(backends: Backends, image: StoredImage) -> BinaryIO:
-    file = _temporary(backends)
-    try:
-        for piece in backends.store.read(image_key(image.site_id, image.sha256)):
-            file.write(piece)
-    except ObjectMissing as error:
-        file.close()
-        raise InputIntegrity from error
-    except OSError as error:
-        file.close()
-        raise DiskFull from error
-    file.seek(0)
-    return file
+def _fetched(backends: Backends, image: StoredImage) -> BinaryIO:
+    key = image_key(image.site_id, image.sha256)
+    return spooled(backends.store, key, folder=backends.settings.temporary_folder)
 
 
 def _decoded(backends: Backends, source: BinaryIO) -> Pixels:

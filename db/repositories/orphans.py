@@ -51,16 +51,18 @@ def expected_images(
 def expected_outputs(
     session: Session, *, before: datetime, after: UUID | None, limit: int
 ) -> list[tuple[UUID, set[str]]]:
-    """The keys of preview and heatmaps of predictions from before `before`, for the next `limit` jobs after `after`."""
+    """The keys of preview and heatmaps of predictions from before `before`, for the next `limit` jobs after `after`: of
+    results of older releases, for newer ones have no objects.
+    """
     query = select(Prediction.id, Prediction.job_id, Prediction.preview_key).where(Prediction.created_at < before)
     if after is not None:
         query = query.where(Prediction.job_id > after)
     predictions = session.execute(query.order_by(Prediction.job_id).limit(limit)).all()
-    keys = {row.id: {row.preview_key} for row in predictions}
+    keys = {row.id: {row.preview_key} - {None} for row in predictions}
     heatmaps = session.execute(
         select(Finding.prediction_id, Explanation.heatmap_key)
         .join(Explanation, Explanation.finding_id == Finding.id)
-        .where(Finding.prediction_id.in_(list(keys)))
+        .where(Finding.prediction_id.in_(list(keys)), Explanation.heatmap_key.is_not(None))
     )
     for row in heatmaps:
         keys[row.prediction_id].add(row.heatmap_key)

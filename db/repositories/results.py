@@ -16,7 +16,10 @@ from db.tables import Explanation, Finding, Image, Job, ModelVersion, Prediction
 
 
 def record(session: Session, *, site_id: UUID, job_id: UUID) -> ResultRecord:
-    """The record of one Job. Raises NotFound, also for another Site's, and ResultNotReady where it has no result."""
+    """The record of one Job, with its heatmaps.
+
+    Raises NotFound, also for another Site's, and ResultNotReady where it has no result.
+    """
     found = records(session, site_id=site_id, job_ids=[job_id])
     if not found:
         get(session, site_id=site_id, job_id=job_id)
@@ -24,13 +27,22 @@ def record(session: Session, *, site_id: UUID, job_id: UUID) -> ResultRecord:
     return found[job_id]
 
 
-def records(session: Session, *, site_id: UUID, job_ids: Collection[UUID]) -> dict[UUID, ResultRecord]:
-    """By id the records of those of `job_ids` that are the Site's and have a result; the others are left out."""
-    rows = session.execute(_query().where(Job.id.in_(job_ids), Job.site_id == site_id))
-    return {job.id: _record(job, study_instance_uid, prediction) for job, study_instance_uid, prediction in rows}
+def records(
+    session: Session, *, site_id: UUID, job_ids: Collection[UUID], heatmaps: bool = True
+) -> dict[UUID, ResultRecord]:
+    """By id the records of those of `job_ids` that are the Site's and have a result; the others are left out.
+
+    Without `heatmaps` nothing can be drawn from them.
+    """
+    rows = session.execute(_query(heatmaps=heatmaps).where(Job.id.in_(job_ids), Job.site_id == site_id))
+    return {
+        job.id: _record(job, study_instance_uid, prediction, heatmaps=heatmaps)
+        for job, study_instance_uid, prediction in rows
+    }
 
 
-def _query() -> Select[Job, str, Prediction]:
+def _query(*, heatmaps: bool) -> Select[Job, str, Prediction]:
+    explanations = selectinload(Prediction.findings).joinedload(Finding.explanation)
     return (
         select(Job, Study.study_instance_uid, Prediction)
         .join(Prediction, Prediction.job_id == Job.id)
@@ -39,12 +51,12 @@ def _query() -> Select[Job, str, Prediction]:
         .options(
             contains_eager(Job.image),
             joinedload(Prediction.model_version),
-            selectinload(Prediction.findings).joinedload(Finding.explanation),
+            explanations.undefer(Explanation.heatmap) if heatmaps else explanations,
         )
     )
 
 
-def _record(job: Job, study_instance_uid: str | None, prediction: Prediction) -> ResultRecord:
+def _record(job: Job, study_instance_uid: str | None, prediction: Prediction, *, heatmaps: bool) -> ResultRecord:
     version = prediction.model_version
     left, top, right, bottom = prediction.window
     return ResultRecord(
@@ -58,7 +70,7 @@ def _record(job: Job, study_instance_uid: str | None, prediction: Prediction) ->
         model_version=version.version,
         model_digest=version.digest,
         engine=prediction.engine,
-        findings=tuple(_finding(finding, prediction) for finding in prediction.findings),
+        findings=tuple(_finding(finding, prediction, heatmap=heatmaps) for finding in prediction.findings),
         region=prediction.region,
         region_probability=prediction.region_probability,
         region_probabilities=prediction.region_probabilities,
@@ -95,7 +107,7 @@ def _image(image: Image, study_instance_uid: str | None) -> ReportedImage:
     )
 
 
-def _finding(finding: Finding, prediction: Prediction) -> ReportedFinding:
+def _finding(finding: Finding, prediction: Prediction, *, heatmap: bool) -> ReportedFinding:
     explained = finding.explanation
     return ReportedFinding(
         label=finding.label,
@@ -105,6 +117,8 @@ def _finding(finding: Finding, prediction: Prediction) -> ReportedFinding:
         role=_role(finding.label, prediction),
         three_way=finding.three_way,
         stability=finding.stability,
+        explained=explained is not None,
+        heatmap=None if explained is None or not heatmap else explained.heatmap,
         heatmap_key=None if explained is None else explained.heatmap_key,
         regions=() if explained is None else _boxes(explained),
     )

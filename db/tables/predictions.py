@@ -22,7 +22,7 @@ class Prediction(Base):
     `region` is null of a model that tells no regions apart; `probabilities` are those of labels that are neither
     Findings nor regions. `routing`: {specialist, probability, referred} of a hierarchy. `sanity`: {accepted, flags:
     [{code, score, limit}]} where the model judges its input. `input_statistics`: figures of the network's input, by
-    which drift is seen.
+    which drift is seen. `preview_key` is of results of older releases, which stored a preview.
     """
 
     __tablename__ = "prediction"
@@ -47,7 +47,7 @@ class Prediction(Base):
     sanity: Mapped[dict[str, Any] | None]
     rows: Mapped[int]
     columns: Mapped[int]
-    preview_key: Mapped[str]
+    preview_key: Mapped[str | None]
     window: Mapped[list[float]] = mapped_column(ARRAY(Double()))
     timings_ms: Mapped[dict[str, Any]]
     input_statistics: Mapped[dict[str, Any] | None]
@@ -84,10 +84,16 @@ class Finding(Base):
 
 
 class Explanation(Base):
-    """Grad-CAM of one Finding; `regions` are boxes `{x, y, width, height, score}` in original pixels."""
+    """Grad-CAM of one Finding; `regions` are boxes `{x, y, width, height, score}` in original pixels.
+
+    `heatmap` is a 16-bit grey PNG of some kB; it is read where it is asked for. Older releases wrote an object instead,
+    and its `heatmap_key`.
+    """
 
     __tablename__ = "explanation"
+    __table_args__ = (CheckConstraint("num_nonnulls(heatmap, heatmap_key) = 1", name="heatmap_somewhere"),)
     id: Mapped[UUID] = key_column()
     finding_id: Mapped[UUID] = mapped_column(ForeignKey("finding.id"), unique=True)
-    heatmap_key: Mapped[str]
+    heatmap: Mapped[bytes | None] = mapped_column(deferred=True, deferred_raiseload=True)
+    heatmap_key: Mapped[str | None]
     regions: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)

@@ -21,7 +21,7 @@ from typing import IO, BinaryIO, Self
 import numpy as np
 
 from core.errors import DecodeFailed, InputRejected, LucencyError
-from core.settings import inherited_environment
+from core.settings import Settings, inherited_environment
 from core.vocabulary import MediaKind
 from imaging.decode_requests import DecodeRequest, FrameRequest, FullDepthRequest, PictureRequest, written
 from imaging.header import Limits
@@ -158,6 +158,16 @@ class DecoderPool:
         for _ in range(size):
             self._free.put(None)
 
+    @classmethod
+    def of(cls, settings: Settings, *, size: int | None = None) -> Self:
+        """With the settings' bounds; `size` processes, or as many as they say."""
+        return cls(
+            size=size or settings.decoders,
+            memory_bytes=settings.decode_memory,
+            timeout_s=settings.decode_timeout,
+            limits=Limits.of(settings),
+        )
+
     def decode(self, data: bytes, *, longest_side: int) -> Radiograph:
         """As `imaging.decode.decode`, in a child; blocks until one is free.
 
@@ -167,6 +177,12 @@ class DecoderPool:
         with self._child() as child:
             head, pixels = child.ask(data, longest_side=longest_side, timeout_s=self._timeout_s)
         return _radiograph(head, pixels)
+
+    def decode_file(self, file: BinaryIO, *, size: int, longest_side: int) -> Radiograph:
+        """As `decode`, of a `file` of `size` bytes, which is never in memory as a whole here."""
+        taken: list[bytes] = []
+        head = self._ask_for(None, file, size=size, take=taken, longest_side=longest_side)
+        return _radiograph(head, b"".join(taken))
 
     def frame(self, file: BinaryIO, *, size: int, target: BinaryIO) -> str:
         """Write the stored values of the frame of the DICOM `file` of `size` bytes to `target` (see `imaging.frames`).
@@ -193,11 +209,20 @@ class DecoderPool:
         self._ask_for(None, file, size=size, take=[])
 
     def _ask_for(
-        self, request: DecodeRequest | None, file: BinaryIO, *, size: int, take: list[bytes] | BinaryIO
+        self,
+        request: DecodeRequest | None,
+        file: BinaryIO,
+        *,
+        size: int,
+        take: list[bytes] | BinaryIO,
+        longest_side: int = 1,
     ) -> dict[str, object]:
+        file.seek(0)
         pieces = iter(lambda: file.read(COPY_BYTES), b"")
         with self._child() as child:
-            head = child.ask_for(request, pieces, size=size, longest_side=1, timeout_s=self._timeout_s, take=take)
+            head = child.ask_for(
+                request, pieces, size=size, longest_side=longest_side, timeout_s=self._timeout_s, take=take
+            )
         _raise_reported(head)
         return head
 

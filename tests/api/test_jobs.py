@@ -20,11 +20,10 @@ from core.vocabulary import Scope
 from db.repositories import jobs, sites, workers
 from db.session import Database
 from lucency.stack.ports import choose_ports
-from reports.heatmap import encode_heatmap, encode_preview
 from storage.s3 import S3Store
 from tests.api.conftest import PNG, Api, Trace, serve
 from tests.data import encoded, generated_radiograph, pydicom_file
-from tests.factories import make_outcome
+from tests.factories import make_outcome, store_as_before
 
 
 def submit(client: httpx2.Client, content: bytes = PNG, **headers: str) -> httpx2.Response:
@@ -34,16 +33,10 @@ def submit(client: httpx2.Client, content: bytes = PNG, **headers: str) -> httpx
 
 
 def finish(database: Database, store: S3Store, model: UUID) -> int:
-    """Do what a worker does: claim what is due and finish it, with stored pictures."""
+    """Do what a worker does: claim what is due and finish it."""
     with database.unit_of_work() as session:
         claims = jobs.claim(session, owner="test", limit=10, lease_s=30)
     outcomes = [make_outcome(claim, model) for claim in claims]
-    for outcome in outcomes:
-        heatmap_key = outcome.findings[0].heatmap_key
-        assert heatmap_key is not None
-        heat = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
-        store.put_bytes(heatmap_key, encode_heatmap(heat), content_type="image/png")
-        store.put_bytes(outcome.preview_key, encode_preview(generated_radiograph(512, 384)), content_type="image/jpeg")
     with database.unit_of_work() as session:
         return len(jobs.succeed(session, outcomes))
 
@@ -222,6 +215,26 @@ def test_result_and_explanations(client: httpx2.Client, database: Database, stor
     assert client.get(f"{path}/explanations/fracture.png", params={"opacity": 1.1}).status_code == 422
     assert client.get(f"{path}/explanations/fracture.png", params={"view": "raw"}).status_code == 422
     assert client.get("/v1/jobs/no-uuid").json()["code"] == "request_invalid"
+
+
+def test_a_result_of_an_older_release_is_drawn_from_its_objects(
+    client: httpx2.Client, database: Database, store: S3Store, model: UUID
+) -> None:
+    job = submit(client).json()
+    finish(database, store, model)
+    with database.unit_of_work() as session:
+        heatmap_key, preview_key = store_as_before(session, store, UUID(job["id"]))
+    path = f"{job['links']['self']}/explanations/fracture.png"
+    shown = client.get(path, params={"view": "radiograph"})
+    picture = cv2.imdecode(np.frombuffer(shown.content, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert picture.shape == (512, 384)  # the object's, not the image's
+    for view in ("overlay", "heatmap", "colours"):
+        assert client.get(path, params={"view": view}).status_code == 200
+    assert client.get(f"{job['links']['self']}/reports/pdf").status_code == 200
+    for key, view in ((preview_key, "radiograph"), (heatmap_key, "heatmap")):
+        store.delete([key])
+        gone = client.get(path, params={"view": view})
+        assert (gone.status_code, gone.json()["code"]) == (500, "input_integrity")
 
 
 def test_cancel_and_retry(client: httpx2.Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -21,10 +22,11 @@ from db.repositories import audit, identities, images, policies, sites
 from db.session import Database
 from db.tables import AuditRecord
 from storage.s3 import S3Store
+from storage.store import image_key
 from tests.api.conftest import Api
 from tests.api.test_jobs import finish, key_of, submit
 from tests.conftest import ROOT
-from tests.data import pydicom_file
+from tests.data import encoded, generated_radiograph, pydicom_file
 from tests.factories import make_job
 from tests.reports.records import identity
 
@@ -43,12 +45,15 @@ KINDS = {
 @pytest.fixture
 def job(api: Api, database: Database, store: S3Store, site: UUID, model: UUID) -> UUID:
     """A succeeded Job on a DICOM image whose identity is kept."""
+    content = encoded(generated_radiograph(640, 480))
+    sha256 = hashlib.sha256(content).hexdigest()
+    store.put_bytes(image_key(site, sha256), content, content_type="image/png")
     with database.unit_of_work() as session:
         image = images.add(
             session,
             site_id=site,
-            sha256="ab" * 32,
-            size_bytes=10,
+            sha256=sha256,
+            size_bytes=len(content),
             media_kind=MediaKind.DICOM,
             rows=640,
             columns=480,
@@ -185,7 +190,7 @@ def test_a_picture_file(client: httpx2.Client, database: Database, store: S3Stor
 def test_lost_pictures_are_an_error_of_ours(
     client: httpx2.Client, database: Database, store: S3Store, job: UUID
 ) -> None:
-    store.delete([found.key for found in store.list("out/")])
+    store.delete([found.key for found in store.list("in/")])
     answer = client.get(f"/v1/jobs/{job}/reports/pdf")
     assert (answer.status_code, answer.json()["code"]) == (500, "input_integrity")
     assert client.get(f"/v1/jobs/{job}/reports/sr").status_code == 200

@@ -164,8 +164,9 @@ BROKEN = [
         " SELECT gen_random_uuid(), site_id, rule_id, job_id FROM delivery"),
     ("uq_delivery_rule_site_id_name", "INSERT INTO delivery_rule (id, site_id, name, kind, target, reports, events)"
         " SELECT gen_random_uuid(), site_id, name, kind, target, reports, events FROM delivery_rule"),
-    ("uq_explanation_finding_id", "INSERT INTO explanation (id, finding_id, heatmap_key, regions)"
-        " SELECT gen_random_uuid(), finding_id, heatmap_key, regions FROM explanation"),
+    ("ck_explanation_heatmap_somewhere", "UPDATE explanation SET heatmap_key = 'out/x'"),
+    ("uq_explanation_finding_id", "INSERT INTO explanation (id, finding_id, heatmap, regions)"
+        " SELECT gen_random_uuid(), finding_id, heatmap, regions FROM explanation"),
     ("uq_finding_prediction_id_label",
         "INSERT INTO finding (id, prediction_id, position, label, probability, threshold, decision)"
         " SELECT gen_random_uuid(), prediction_id, 1, label, probability, threshold, decision FROM finding"),

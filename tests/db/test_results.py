@@ -14,7 +14,7 @@ from core.vocabulary import Decision, MediaKind
 from db.repositories import images, jobs, results
 from db.repositories.jobs import FindingRecord
 from db.session import Database
-from tests.factories import make_job, make_model, make_outcome, make_site
+from tests.factories import HEATMAP, make_job, make_model, make_outcome, make_site
 
 LIMITS = ["Hands only.", "One country."]
 MANIFEST = {
@@ -50,7 +50,7 @@ def succeeded(database: Database, site: UUID, *, manifest: dict[str, Any] | None
 
 def test_a_record_is_whole_and_takes_two_queries(database: Database, site: UUID) -> None:
     findings = (
-        FindingRecord("fracture", 0.7, 0.5, Decision.POSITIVE.value, "out/h.png", [{"x": 1.0, "y": 2.0, "width": 3.0}]),
+        FindingRecord("fracture", 0.7, 0.5, Decision.POSITIVE.value, HEATMAP, [{"x": 1.0, "y": 2.0, "width": 3.0}]),
         FindingRecord("leg", 0.9, 0.5, Decision.POSITIVE.value),
         FindingRecord("cyst", 0.2, 0.5, Decision.NEGATIVE.value, three_way={"decision": "refer"}, stability=0.75),
     )

@@ -32,7 +32,9 @@ def finding(label: str = "fracture", probability: float = 0.83, **values: Any) -
         "role": "finding",
         "three_way": {"decision": "refer", "coverage": 0.9, "lower": 0.2, "upper": 0.9},
         "stability": 0.91,
-        "heatmap_key": f"out/{label}.png",
+        "explained": True,
+        "heatmap": None,
+        "heatmap_key": None,
         "regions": (Box(610, 1010, 320, 260, 0.97), Box(180, 1500, 200, 150, 0.55)),
     }
     return ReportedFinding(label=label, probability=probability, **(fields | values))
@@ -80,7 +82,7 @@ def record(**values: Any) -> ResultRecord:
         "rows": 2048,
         "columns": 1536,
         "window": (0.125, 0.0, 0.875, 1.0),
-        "preview_key": "out/preview.jpg",
+        "preview_key": None,
         "timings_ms": {"queued": 812.4, "fetch": 11.2, "decode": 95.1, "infer": 61.7, "explain": 9.4, "total": 1003.9},
         "limits": (
             "Trained on hand, leg, hip and shoulder radiographs of one published collection; others were not seen.",
@@ -99,7 +101,7 @@ def chest(**values: Any) -> ResultRecord:
         finding(label, probability=round(0.04 + 0.065 * number, 3), three_way=None, stability=None)
         for number, label in enumerate(CHEST_LABELS)
     ]
-    kept = [one if one.label in {"mass", "hernia"} else replace(one, heatmap_key=None, regions=()) for one in judged]
+    kept = [one if one.label in {"mass", "hernia"} else replace(one, explained=False, regions=()) for one in judged]
     none: dict[str, Any] = {"region": None, "region_probability": None, "region_probabilities": {}, "rules": {}}
     return record(**(none | {"findings": tuple(kept)} | values))
 
@@ -127,7 +129,7 @@ def pictures(of: ResultRecord, *, longest: int = 512) -> Pictures:
     heatmap = encode_heatmap(np.clip(hills, 0, 1).astype(np.float32))
     return Pictures(
         preview=encode_preview(cv2.resize(generated_radiograph(640, 480), shape[::-1])),
-        heatmaps={one.label: heatmap for one in of.findings if one.heatmap_key is not None},
+        heatmaps={one.label: heatmap for one in of.findings if one.explained},
     )
 
 

@@ -43,7 +43,7 @@ CASES: dict[str, tuple[ResultRecord, Identity | None]] = {
     "fourteen findings": (chest(), None),
     "picture file": (raster(), None),
     "unexplained and blurred": (
-        record(findings=(finding(heatmap_key=None, regions=(), stability=None, three_way=None),), sanity=FLAGS),
+        record(findings=(finding(explained=False, regions=(), stability=None, three_way=None),), sanity=FLAGS),
         None,
     ),
     "classes only": (record(findings=(), probabilities={"benign": 0.3, "normal": 0.7}), None),

@@ -21,7 +21,7 @@ WIDE = record(rows=300, columns=3000, findings=(finding(regions=(Box(900, 100, 5
 DOUBTFUL = record(
     findings=(
         finding(
-            heatmap_key=None,
+            explained=False,
             regions=(),
             three_way={"decision": "refer", "coverage": None, "lower": None, "upper": None},
         ),

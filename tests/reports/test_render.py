@@ -70,7 +70,7 @@ def test_the_overlay_shows_the_most_probable_positive_finding() -> None:
     picture = cv2.imdecode(np.frombuffer(drawn.content, np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape == (512 + 26, 384 + 64, 3)
     assert np.ptp(picture.astype(int), axis=2).max() > 60
-    bare = record(findings=(finding(heatmap_key=None, regions=()),))
+    bare = record(findings=(finding(explained=False, regions=()),))
     grey = cv2.imdecode(np.frombuffer(render(ReportKind.OVERLAY, bare, pictures(bare)).content, np.uint8), -1)
     assert grey.shape == (512, 384)
     with pytest.raises(ValueError, match="pictures"):

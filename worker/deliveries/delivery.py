@@ -14,7 +14,7 @@ from core.vocabulary import AuditAction
 from db.repositories import audit, deliveries
 from db.repositories.deliveries import Claim
 from db.session import Database
-from storage.store import ObjectStore
+from storage.pictures import PictureSource
 from worker.deliveries import payloads
 from worker.deliveries.http_post import Deadline
 from worker.deliveries.payloads import Sending
@@ -35,7 +35,7 @@ class Deliverer:
     """Sends claimed deliveries with this process's connections; safe in many threads."""
 
     database: Database
-    store: ObjectStore
+    pictures: PictureSource
     settings: Settings
 
     def deliver(self, claim: Claim) -> None:
@@ -54,7 +54,7 @@ class Deliverer:
     def _send(self, claim: Claim, begun: Deadline) -> None:
         settings = self.settings
         payload = payloads.load(self.database, settings, claim)
-        instances = payloads.rendered(payload, claim.reports, self.store) if claim.kind.form.reports else []
+        instances = payloads.rendered(payload, claim.reports, self.pictures) if claim.kind.form.reports else []
         seconds = min(settings.delivery_timeout, begun.left())
         # By its name, and only now: pynetdicom waits for the first rule that needs it.
         way_out = import_module(f"worker.deliveries.{claim.kind}")

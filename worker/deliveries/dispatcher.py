@@ -15,8 +15,10 @@ from core.settings import Settings
 from db.notifications import DUE, Listener
 from db.repositories import deliveries
 from db.session import Database, make_database
+from imaging.sandbox.pool import DecoderPool
+from reports.previews import preview_maker
+from storage.pictures import PictureSource
 from storage.s3 import make_store
-from storage.store import ObjectStore
 from worker.deliveries.delivery import Deliverer, lease_of
 
 log = logger(__name__)
@@ -32,10 +34,13 @@ PAUSE_S = 2.0
 class Dispatcher:
     """Start it after the fork, with a Database of its own; `stop` lets what is under way end, and claims no more."""
 
-    def __init__(self, *, database: Database, store: ObjectStore, settings: Settings) -> None:
+    def __init__(
+        self, *, database: Database, pictures: PictureSource, decoders: DecoderPool, settings: Settings
+    ) -> None:
         self._database = database
+        self._decoders = decoders
         self._settings = settings
-        self._deliverer = Deliverer(database, store, settings)
+        self._deliverer = Deliverer(database, pictures, settings)
         self._pool = ThreadPoolExecutor(ABREAST, thread_name_prefix="delivery")
         self._under_way: set[Future[None]] = set()
         self._wake = threading.Event()
@@ -56,6 +61,7 @@ class Dispatcher:
         self._listener.stop()
         self._thread.join()
         self._pool.shutdown(wait=True)
+        self._decoders.close()
         self._database.dispose()
 
     def _run(self) -> None:
@@ -96,6 +102,9 @@ class Dispatcher:
 def start_dispatcher(settings: Settings) -> Dispatcher:
     """A running dispatcher of this process."""
     database = make_database(settings, application_name="dispatcher", pool_size=POOL)
-    dispatcher = Dispatcher(database=database, store=make_store(settings), settings=settings)
+    # Its process starts with the first report that shows the radiograph.
+    decoders = DecoderPool.of(settings, size=1)
+    pictures = PictureSource(make_store(settings), preview_maker(decoders), folder=settings.temporary_folder)
+    dispatcher = Dispatcher(database=database, pictures=pictures, decoders=decoders, settings=settings)
     dispatcher.start()
     return dispatcher

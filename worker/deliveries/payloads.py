@@ -20,8 +20,7 @@ from core.vocabulary import AuditAction, ReportKind
 from db.repositories import audit, delivery_rules, identities, jobs, policies, results
 from db.repositories.deliveries import Claim
 from db.session import Database, Session
-from storage.pictures import fetch
-from storage.store import ObjectStore
+from storage.pictures import PictureSource
 
 ACTOR = "worker"
 
@@ -106,7 +105,7 @@ def _identity(session: Session, claim: Claim, record: ResultRecord, key: SiteKey
     return identity
 
 
-def rendered(payload: Payload, kinds: Sequence[ReportKind], store: ObjectStore) -> list[bytes]:
+def rendered(payload: Payload, kinds: Sequence[ReportKind], source: PictureSource) -> list[bytes]:
     """The payload's reports, the same bytes each time. Raises DeliveryRefused for what this result cannot give."""
     # Heavy libraries are loaded with the first delivery, not in every process.
     from reports.render import render  # noqa: PLC0415
@@ -115,7 +114,7 @@ def rendered(payload: Payload, kinds: Sequence[ReportKind], store: ObjectStore) 
     if record is None:
         raise DeliveryRefused("The job has no result.")
     try:
-        pictures = fetch(store, record) if any(kind.form.pictures for kind in kinds) else None
+        pictures = source.fetch(record) if any(kind.form.pictures for kind in kinds) else None
         return [render(kind, record, pictures, payload.identity).content for kind in kinds]
     except (NotFound, InputIntegrity, ImageInvalid) as error:
         raise DeliveryRefused("The result cannot be given in a form that the rule asks for.") from error

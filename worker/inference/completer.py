@@ -33,26 +33,25 @@ class JobCompleter:
         self._leases = leases
         self._settings = settings
 
-    def succeed(self, claims: Sequence[Claim], outcomes: Sequence[Outcome]) -> tuple[set[UUID], bool]:
-        """The jobs that were finished, and whether that is certain.
+    def succeed(self, claims: Sequence[Claim], outcomes: Sequence[Outcome]) -> set[UUID]:
+        """The jobs that were finished by this call.
 
-        It is uncertain after a try whose COMMIT may have arrived though its answer did not: the next try then finds the
-        job finished already. Nothing may be deleted on an uncertain answer.
+        After a try whose COMMIT arrived though its answer did not, the next one finds the job finished already: it is
+        not among them.
         """
         try:
-            finished, tries = self._persist(lambda session: jobs.succeed(session, outcomes))
+            return self._persist(lambda session: jobs.succeed(session, outcomes))
         except DatabaseUnavailable:
             log.exception("results_not_recorded", jobs=[str(claim.job_id) for claim in claims])
-            return set(), False
+            return set()
         finally:
             self._leases.drop(claims)
-        return finished, tries == 1
 
     def fail(self, claim: Claim, error: LucencyError) -> None:
         """Permanent errors end the job; retryable ones schedule another attempt, while there is one."""
         retry = self._settings.retry_base, self._settings.retry_cap
         try:
-            state, _ = self._persist(
+            state = self._persist(
                 lambda session: jobs.fail(session, claim, error=error, retry_base=retry[0], retry_cap=retry[1])
             )
         except DatabaseUnavailable:
@@ -82,14 +81,13 @@ class JobCompleter:
         finally:
             self._leases.drop(claims)
 
-    def _persist(self, work: Callable[[Session], T]) -> tuple[T, int]:
-        """Run `work` in a transaction of its own; the result and the number of tries. Raises DatabaseUnavailable."""
-        give_up, pause, tries = time.monotonic() + self._settings.lease, FIRST_PAUSE_S, 0
+    def _persist(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in a transaction of its own. Raises DatabaseUnavailable."""
+        give_up, pause = time.monotonic() + self._settings.lease, FIRST_PAUSE_S
         while True:
-            tries += 1
             try:
                 with self._database.unit_of_work() as session:
-                    return work(session), tries
+                    return work(session)
             except DatabaseUnavailable:
                 if time.monotonic() + pause > give_up:
                     raise

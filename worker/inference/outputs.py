@@ -1,10 +1,9 @@
-"""From the network's output to what is kept: findings, heatmaps, regions, and the objects below `out/`."""
+"""From the network's output to what is kept of it: findings, heatmaps, regions."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,8 +17,7 @@ from networks.engines import EngineOutput
 from networks.input_statistics import input_statistics
 from networks.regions import normalise, regions_of_interest
 from networks.stability import shifted
-from reports.heatmap import encode_heatmap, encode_preview
-from storage.store import ObjectStore, output_prefix
+from reports.heatmap import encode_heatmap
 from worker.inference.inputs import PreparedInput, RejectedInput, Stopwatch
 from worker.inference.models import LoadedModel
 from worker.inference.postprocessing import Interpretation, interpret
@@ -46,26 +44,17 @@ class Inferred:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFile:
-    key: str
-    content: bytes
-    content_type: str
-
-
-@dataclass(frozen=True, slots=True)
 class Explained:
-    """An outcome whose objects are encoded but not yet stored."""
+    """A row and the outcome that is to be recorded of it."""
 
     inferred: Inferred
     outcome: Outcome
-    files: tuple[StoredFile, ...]
 
-    def timed(self, store_ms: float) -> Explained:
-        """With the last phases: `store`, and `total` since the job was queued."""
+    def timed(self) -> Explained:
+        """With the last phase: `total` since the job was queued."""
         known = self.outcome.timings_ms
         total = known["queued"] + 1000 * (time.perf_counter() - self.inferred.claimed_at)
-        timings = {**known, "store": store_ms, "total": round(total, 2)}
-        return replace(self, outcome=replace(self.outcome, timings_ms=timings))
+        return replace(self, outcome=replace(self.outcome, timings_ms={**known, "total": round(total, 2)}))
 
 
 def infer(
@@ -108,10 +97,9 @@ def _with_shifts(row: Inferred) -> Inferred | RejectedInput:
 
 
 def explain(inferred: Inferred) -> Explained:
-    """Decisions, heatmaps, regions of interest in original pixels, and the encoded objects of one job."""
+    """Decisions, encoded heatmaps and regions of interest in original pixels of one job."""
     clock = Stopwatch()
     claim, bundle = inferred.prepared.claim, inferred.model.bundle
-    prefix = output_prefix(claim.job_id, claim.fence)
     interpretation = interpret(
         inferred.model,
         inferred.prepared,
@@ -119,14 +107,12 @@ def explain(inferred: Inferred) -> Explained:
         features=inferred.features,
     )
     asked = [label for label in claim.explain if label in bundle.explainable]
-    files: list[StoredFile] = []
     findings: list[FindingRecord] = []
     for label in dict.fromkeys((*bundle.finding_labels, *asked)):
-        heatmap_key, regions = None, None
+        encoded, regions = None, None
         if label in asked:
             heatmap = normalise(inferred.class_activations[bundle.labels.index(label)])
-            heatmap_key = f"{prefix}{label}.png"
-            files.append(StoredFile(heatmap_key, encode_heatmap(heatmap), "image/png"))
+            encoded = encode_heatmap(heatmap)
             regions = [
                 asdict(region)
                 for region in regions_of_interest(
@@ -142,17 +128,14 @@ def explain(inferred: Inferred) -> Explained:
                 probability=interpretation.probabilities[label],
                 threshold=interpretation.threshold(label),
                 decision=interpretation.decision(label),
-                heatmap_key=heatmap_key,
+                heatmap=encoded,
                 regions=regions,
                 three_way=interpretation.three_way(label),
                 stability=interpretation.stability(label, inferred.shifted),
             )
         )
-    preview_key = f"{prefix}preview.jpg"
-    files.append(StoredFile(preview_key, encode_preview(inferred.prepared.pixels), "image/jpeg"))
     clock.lap("explain")
-    outcome = _outcome(inferred, interpretation, findings, preview_key=preview_key, explain_ms=clock.laps["explain"])
-    return Explained(inferred, outcome, tuple(files))
+    return Explained(inferred, _outcome(inferred, interpretation, findings, explain_ms=clock.laps["explain"]))
 
 
 def _outcome(
@@ -160,7 +143,6 @@ def _outcome(
     interpretation: Interpretation,
     findings: list[FindingRecord],
     *,
-    preview_key: str,
     explain_ms: float,
 ) -> Outcome:
     prepared, claim = inferred.prepared, inferred.prepared.claim
@@ -176,7 +158,6 @@ def _outcome(
         region_probabilities=regions,
         rows=prepared.rows,
         columns=prepared.columns,
-        preview_key=preview_key,
         window=prepared.window,
         timings_ms={
             "queued": round(claim.queued_ms, 2),
@@ -199,29 +180,3 @@ def _outcome(
 def _finite(output: EngineOutput, index: int) -> bool:
     values = (output.probabilities, output.class_activations, output.features)
     return all(bool(np.isfinite(value[index]).all()) for value in values if value is not None)
-
-
-class Outputs:
-    """Puts the objects of explained jobs, several at a time."""
-
-    def __init__(self, store: ObjectStore, *, threads: int = 4) -> None:
-        self._store = store
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="outputs")
-
-    def put(self, files: Iterable[StoredFile]) -> float:
-        """Returns the duration in ms. Raises StoreUnavailable."""
-        started = time.perf_counter()
-        waiting = [
-            self._threads.submit(self._store.put_bytes, file.key, file.content, content_type=file.content_type)
-            for file in files
-        ]
-        for future in waiting:
-            future.result()
-        return round(1000 * (time.perf_counter() - started), 2)
-
-    def delete(self, explained: Iterable[Explained]) -> None:
-        """Remove the objects of jobs that were lost to another worker. Raises StoreUnavailable."""
-        self._store.delete([file.key for entry in explained for file in entry.files])
-
-    def close(self) -> None:
-        self._threads.shutdown(cancel_futures=True)

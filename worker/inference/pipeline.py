@@ -1,6 +1,6 @@
-"""The one way through: claim → fetch → decode → infer and explain → store → finish, overlapped (ADR 0005).
+"""The one way through: claim → fetch → decode → infer and explain → finish, overlapped (ADR 0005).
 
-The main thread runs the network. Meanwhile one thread prepares the next batch, and one stores and finishes the batch
+The main thread runs the network. Meanwhile one thread prepares the next batch, and one explains and finishes the batch
 before. So a process holds at most three batches, and each phase has the core whenever the others wait.
 """
 
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from core.errors import EngineFailed, LucencyError, StoreUnavailable
+from core.errors import EngineFailed, LucencyError
 from core.logs import logger
 from db.repositories.jobs import Claim
 from worker.inference.claim import Batch, Claimer
@@ -18,7 +18,7 @@ from worker.inference.completer import JobCompleter
 from worker.inference.inputs import InputLoader, PreparedInput, RejectedInput
 from worker.inference.leases import HeldLeases
 from worker.inference.liveness import Liveness
-from worker.inference.outputs import Explained, Inferred, Outputs, explain, infer
+from worker.inference.outputs import Explained, Inferred, explain, infer
 from worker.inference.shadow import Shadow
 
 log = logger(__name__)
@@ -34,7 +34,6 @@ class Pipeline:
         *,
         claimer: Claimer,
         inputs: InputLoader,
-        outputs: Outputs,
         completer: JobCompleter,
         leases: HeldLeases,
         liveness: Liveness,
@@ -43,7 +42,6 @@ class Pipeline:
     ) -> None:
         self._claimer = claimer
         self._inputs = inputs
-        self._outputs = outputs
         self._completer = completer
         self._leases = leases
         self._liveness = liveness
@@ -51,7 +49,7 @@ class Pipeline:
         self._stopping = stopping
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
         self._behind = ThreadPoolExecutor(1, thread_name_prefix="behind")
-        self._storing: Future[None] | None = None
+        self._finishing: Future[None] | None = None
 
     def drain(self, *, budget_s: float) -> bool:
         """Run what is due until nothing is, the budget is spent or the worker stops. True: more may be due.
@@ -117,7 +115,7 @@ class Pipeline:
         self._liveness.step()
         self._settle()
         if inferred:
-            self._storing = self._behind.submit(self._finish, inferred)
+            self._finishing = self._behind.submit(self._finish, inferred)
 
     def _infer(self, batch: Batch, prepared: list[PreparedInput]) -> list[Inferred]:
         """One pass over the batch. When it fails, one pass each, so that no input fails its neighbours."""
@@ -147,11 +145,10 @@ class Pipeline:
         self._completer.fail(claim, error)
 
     def _finish(self, inferred: list[Inferred]) -> None:
-        """Explain, store, record. Every job has its outcome when this returns, whatever happened."""
+        """Explain and record. Every job has its outcome when this returns, whatever happened."""
         try:
             explained = [explain(entry) for entry in inferred if self._leases.holds(entry.prepared.claim)]
-            store_ms = self._outputs.put(file for entry in explained for file in entry.files)
-            self._record([entry.timed(store_ms) for entry in explained])
+            self._record([entry.timed() for entry in explained])
         except Exception as error:
             if not isinstance(error, LucencyError):
                 log.exception("finish_failed")
@@ -161,31 +158,25 @@ class Pipeline:
         self._liveness.step()
 
     def _record(self, explained: Sequence[Explained]) -> None:
-        finished, certain = self._completer.succeed(
+        finished = self._completer.succeed(
             [entry.inferred.prepared.claim for entry in explained], [entry.outcome for entry in explained]
         )
-        lost = [entry for entry in explained if entry.outcome.job_id not in finished]
-        for entry in lost:
-            log.warning("result_refused", **entry.inferred.prepared.claim.log_context())
-        if lost and certain:
-            try:
-                self._outputs.delete(lost)
-            except StoreUnavailable:
-                log.warning("loser_left_objects", count=len(lost))  # the reconciler finds them
         for entry in explained:
             if entry.outcome.job_id in finished:
                 self._shadow.offer(entry.inferred)
+            else:
+                log.warning("result_refused", **entry.inferred.prepared.claim.log_context())
 
     def _settle(self) -> None:
-        """Wait until the batch before is stored and finished."""
-        storing, self._storing = self._storing, None
-        if storing is not None:
-            storing.result()
+        """Wait until the batch before is finished."""
+        finishing, self._finishing = self._finishing, None
+        if finishing is not None:
+            finishing.result()
 
     def _abandon(self, current: Loaded | None, error: Exception) -> None:
         """The main thread was interrupted, by the soft time limit for one: its batch counts as failed."""
         for entry in current[1] if current is not None else []:
-            if self._leases.holds(entry.claim) and self._storing is None:
+            if self._leases.holds(entry.claim) and self._finishing is None:
                 self._fail_engine(entry.claim, error)
 
     def _abandon_ahead(self, ahead: Future[Loaded | None]) -> None:

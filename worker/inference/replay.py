@@ -15,8 +15,7 @@ from core.vocabulary import EngineName, MediaKind
 from db.repositories import jobs, model_versions
 from db.repositories.jobs import Claim, FindingRecord, Outcome
 from db.session import Database
-from db.tables import Finding, Job, ModelVersion, Prediction
-from imaging.header import Limits
+from db.tables import Explanation, Finding, Job, ModelVersion, Prediction
 from imaging.sandbox.pool import DecoderPool
 from storage.store import ObjectStore
 from worker.inference.inputs import InputLoader, PreparedInput, RejectedInput
@@ -25,7 +24,7 @@ from worker.inference.outputs import Explained, explain, infer
 
 # What a second run cannot have alike, or what is compared apart.
 NOT_FIGURES = {"prediction_id", "job_id", "model_version_id", "engine", "timings_ms", "produced_by", "findings"}
-OF_EXPLANATIONS = {"heatmap_key", "regions"}
+OF_EXPLANATIONS = {"heatmap", "regions"}
 DECODE_S = 60.0
 
 
@@ -93,7 +92,7 @@ def replay(
         return _report(job_id, prediction, version, {}, figures=[lost], files=[], compared=(0, 0))
     explained = _run(loaded, prepared, batch=produced.get("batch", 1), position=produced.get("position", 0))
     figures, figures_compared = _figures(prediction, explained.outcome)
-    files, files_compared = _files(prediction, explained, store)
+    files, files_compared = _heatmaps(prediction, explained.outcome, store)
     return _report(
         job_id,
         prediction,
@@ -124,9 +123,7 @@ def _claim(job: Job, prediction: Prediction) -> Claim:
 
 
 def _read(claim: Claim, model: LoadedModel, *, store: ObjectStore, settings: Settings) -> PreparedInput:
-    decoders = DecoderPool(
-        size=1, memory_bytes=settings.decode_memory, timeout_s=settings.decode_timeout, limits=Limits.of(settings)
-    )
+    decoders = DecoderPool.of(settings, size=1)
     inputs = InputLoader(store=store, decoders=decoders, size=1, bound_s=DECODE_S)
     try:
         return inputs.read(claim, model.bundle.preprocessing)
@@ -152,7 +149,7 @@ def _figures(prediction: Prediction, outcome: Outcome) -> tuple[list[Difference]
     for finding in prediction.findings:
         recorded |= _flat(finding.label, _recorded_finding(finding))
     for record in outcome.findings:
-        replayed |= _flat(record.label, asdict(record))
+        replayed |= _flat(record.label, {name: value for name, value in asdict(record).items() if name != "heatmap"})
     names = list(dict.fromkeys((*recorded, *replayed)))
     missing = "–"
     differing = [
@@ -168,7 +165,6 @@ def _recorded_finding(finding: Finding) -> dict[str, Any]:
     explanation = finding.explanation
     return {
         **{name: getattr(finding, name) for name in names},
-        "heatmap_key": explanation.heatmap_key if explanation else None,
         "regions": explanation.regions if explanation else None,
     }
 
@@ -194,20 +190,30 @@ def _distance(recorded: dict[str, Any], replayed: dict[str, Any], name: str) -> 
     return None
 
 
-def _files(prediction: Prediction, explained: Explained, store: ObjectStore) -> tuple[list[Difference], int]:
-    """The heatmaps and the preview, by the SHA-256 of their bytes."""
-    kept = [finding.explanation.heatmap_key for finding in prediction.findings if finding.explanation is not None]
-    made = {file.key: hashlib.sha256(file.content).hexdigest() for file in explained.files}
-    keys = list(dict.fromkeys((*kept, prediction.preview_key, *made)))
-    differing = []
-    for key in keys:
-        try:
-            recorded = hashlib.sha256(store.get(key)).hexdigest()
-        except ObjectMissing:
-            recorded = "missing"
-        if recorded != made.get(key, "not made"):
-            differing.append(Difference(key.rpartition("/")[2], recorded, made.get(key, "not made")))
-    return differing, len(keys)
+def _heatmaps(prediction: Prediction, outcome: Outcome, store: ObjectStore) -> tuple[list[Difference], int]:
+    """The heatmaps, by the SHA-256 of their bytes."""
+    recorded = {
+        finding.label: _digest(finding.explanation, store)
+        for finding in prediction.findings
+        if finding.explanation is not None
+    }
+    replayed = {
+        record.label: hashlib.sha256(record.heatmap).hexdigest()
+        for record in outcome.findings
+        if record.heatmap is not None
+    }
+    labels = list(dict.fromkeys((*recorded, *replayed)))
+    pairs = [(label, recorded.get(label, "none"), replayed.get(label, "not made")) for label in labels]
+    return [Difference(f"{label}.png", kept, made) for label, kept, made in pairs if kept != made], len(labels)
+
+
+def _digest(explanation: Explanation, store: ObjectStore) -> str:
+    if explanation.heatmap is not None:
+        return hashlib.sha256(explanation.heatmap).hexdigest()
+    try:
+        return hashlib.sha256(store.get(explanation.heatmap_key or "")).hexdigest()
+    except ObjectMissing:
+        return "missing"
 
 
 def _report(

@@ -11,7 +11,6 @@ from core.logs import logger
 from core.queue import HARD_TIME_LIMIT
 from core.settings import Settings
 from db.session import Database, make_database
-from imaging.header import Limits
 from imaging.sandbox.pool import DecoderPool
 from storage.s3 import make_store
 from worker.inference.claim import Claimer
@@ -22,7 +21,6 @@ from worker.inference.inputs import InputLoader
 from worker.inference.leases import HeldLeases
 from worker.inference.liveness import Liveness
 from worker.inference.models import BundleCache, Models
-from worker.inference.outputs import Outputs
 from worker.inference.pipeline import Pipeline
 from worker.inference.shadow import Shadow
 from worker.inference.shutdown import ShutdownFlag
@@ -47,12 +45,7 @@ class InferenceRuntime:
         self.database: Database = make_database(settings, application_name="worker", pool_size=6)
         self._own: Database = make_database(settings, application_name="worker heartbeat", pool_size=1)
         store = make_store(settings)
-        self._decoders = DecoderPool(
-            size=settings.decoders,
-            memory_bytes=settings.decode_memory,
-            timeout_s=settings.decode_timeout,
-            limits=Limits.of(settings),
-        )
+        self._decoders = DecoderPool.of(settings)
         folder = settings.bundle_cache or settings.home / "bundles"
         models = Models(cache=BundleCache(folder, store), settings=settings)
         leases = HeldLeases(bound_s=HARD_TIME_LIMIT)
@@ -70,7 +63,6 @@ class InferenceRuntime:
             largest=settings.claim_batch,
         )
         self._inputs = InputLoader(store=store, decoders=self._decoders, size=settings.decoders, bound_s=INPUT_BOUND_S)
-        self._outputs = Outputs(store)
         self.shadow = Shadow(
             database=self.database,
             models=models,
@@ -81,7 +73,6 @@ class InferenceRuntime:
         self.pipeline = Pipeline(
             claimer=self.claimer,
             inputs=self._inputs,
-            outputs=self._outputs,
             completer=JobCompleter(database=self.database, leases=leases, settings=settings),
             leases=leases,
             liveness=self.liveness,
@@ -131,7 +122,6 @@ class InferenceRuntime:
         self._heartbeat.stop()
         self.pipeline.close()
         self._inputs.close()
-        self._outputs.close()
         self._decoders.close()
         self.database.dispose()
         self._own.dispose()

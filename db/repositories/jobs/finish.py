@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -19,7 +20,8 @@ from db.repositories.jobs.outbox import with_deliveries
 
 @dataclass(frozen=True, slots=True)
 class FindingRecord:
-    """A Finding to store. `regions`: boxes `{x, y, width, height, score}` in original pixels; None: not explained.
+    """A Finding to store. `heatmap` (a 16-bit grey PNG) and `regions` (boxes `{x, y, width, height, score}` in original
+    pixels) are None where it is not explained.
 
     `three_way` and `stability` as in the table.
     """
@@ -28,7 +30,7 @@ class FindingRecord:
     probability: float
     threshold: float
     decision: str
-    heatmap_key: str | None = None
+    heatmap: bytes | None = None
     regions: list[dict[str, float]] | None = None
     three_way: Mapping[str, Any] | None = None
     stability: float | None = None
@@ -52,7 +54,6 @@ class Outcome:
     region_probabilities: Mapping[str, float]
     rows: int
     columns: int
-    preview_key: str
     window: tuple[float, float, float, float]
     timings_ms: Mapping[str, float]
     findings: tuple[FindingRecord, ...]
@@ -67,9 +68,9 @@ _SUCCEED = with_deliveries("""
 WITH input AS (
     SELECT * FROM jsonb_to_recordset(CAST(:outcomes AS jsonb)) AS outcome (
         prediction_id uuid, job_id uuid, fence bigint, model_version_id uuid, engine text, region text,
-        region_probability float8, region_probabilities jsonb, rows int, columns int, preview_key text,
-        "window" float8[], timings_ms jsonb, findings jsonb, produced_by jsonb, probabilities jsonb, routing jsonb,
-        sanity jsonb, input_statistics jsonb, headline_label text, headline_probability float8, headline_decision text,
+        region_probability float8, region_probabilities jsonb, rows int, columns int, "window" float8[],
+        timings_ms jsonb, findings jsonb, produced_by jsonb, probabilities jsonb, routing jsonb, sanity jsonb,
+        input_statistics jsonb, headline_label text, headline_probability float8, headline_decision text,
         headline_three_way text)
 ), held AS MATERIALIZED (
     SELECT job.id FROM input JOIN job ON job.id = input.job_id
@@ -85,10 +86,10 @@ WITH input AS (
     RETURNING job.id, job.site_id, job.state, job.fence
 ), predicted AS (
     INSERT INTO prediction (id, job_id, model_version_id, fence, engine, region, region_probability,
-        region_probabilities, rows, columns, preview_key, "window", timings_ms, produced_by, probabilities, routing,
+        region_probabilities, rows, columns, "window", timings_ms, produced_by, probabilities, routing,
         sanity, input_statistics)
     SELECT prediction_id, job_id, model_version_id, input.fence, engine, region, region_probability,
-        region_probabilities, rows, columns, preview_key, "window", timings_ms, produced_by, probabilities, routing,
+        region_probabilities, rows, columns, "window", timings_ms, produced_by, probabilities, routing,
         sanity, input_statistics
     FROM input JOIN moved ON moved.id = input.job_id AND moved.fence = input.fence
 ), found AS (
@@ -96,14 +97,15 @@ WITH input AS (
     JOIN moved ON moved.id = input.job_id AND moved.fence = input.fence
     CROSS JOIN LATERAL jsonb_to_recordset(input.findings) AS finding (
         id uuid, explanation_id uuid, position int, label text, probability float8, threshold float8, decision text,
-        heatmap_key text, regions jsonb, three_way jsonb, stability float8)
+        heatmap text, regions jsonb, three_way jsonb, stability float8)
 ), judged AS (
     INSERT INTO finding (id, prediction_id, position, label, probability, threshold, decision, three_way, stability)
     SELECT id, prediction_id, position, label, probability, threshold, decision, three_way, stability FROM found
 ), explained AS (
-    INSERT INTO explanation (id, finding_id, heatmap_key, regions)
-    SELECT explanation_id, id, heatmap_key, CASE WHEN jsonb_typeof(regions) = 'array' THEN regions ELSE '[]' END
-    FROM found WHERE heatmap_key IS NOT NULL
+    INSERT INTO explanation (id, finding_id, heatmap, regions)
+    SELECT explanation_id, id, decode(heatmap, 'base64'),
+        CASE WHEN jsonb_typeof(regions) = 'array' THEN regions ELSE '[]' END
+    FROM found WHERE heatmap IS NOT NULL
 ), noted AS (
     INSERT INTO job_event (job_id, kind, state, fence) SELECT id, 'succeeded', 'succeeded', fence FROM moved
 ), told AS (…)
@@ -171,6 +173,8 @@ def _row(outcome: Outcome) -> dict[str, Any]:
     row = asdict(outcome)
     for position, finding in enumerate(row["findings"]):
         finding.update(id=str(uuid7()), explanation_id=str(uuid7()), position=position)
+        if finding["heatmap"] is not None:
+            finding["heatmap"] = b64encode(finding["heatmap"]).decode()
     for name in ("prediction_id", "job_id", "model_version_id"):
         row[name] = str(row[name])
     return row | _headline(outcome)

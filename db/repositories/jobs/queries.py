@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from core.errors import NotFound, ResultNotReady
 from core.vocabulary import JobState
-from db.tables import ACTIVE_STATES, Finding, Job, JobEvent, Prediction
+from db.tables import ACTIVE_STATES, Explanation, Finding, Job, JobEvent, Prediction
 
 # Tables up to this size are counted.
 COUNT_EXACT = 50_000
@@ -82,15 +82,19 @@ def events(session: Session, *, site_id: UUID, job_id: UUID) -> list[JobEvent]:
     return list(session.scalars(select(JobEvent).where(JobEvent.job_id == job_id).order_by(JobEvent.id)))
 
 
-def result(session: Session, *, site_id: UUID, job_id: UUID) -> Prediction:
-    """The Prediction with findings, explanations and model version loaded. Raises NotFound, ResultNotReady."""
+def result(session: Session, *, site_id: UUID, job_id: UUID, heatmaps: bool = False) -> Prediction:
+    """The Prediction with findings, explanations and model version loaded, `heatmaps` where they are wanted.
+
+    Raises NotFound, ResultNotReady.
+    """
+    explanations = selectinload(Prediction.findings).joinedload(Finding.explanation)
     prediction = session.scalars(
         select(Prediction)
         .join(Job, Job.id == Prediction.job_id)
         .where(Job.id == job_id, Job.site_id == site_id)
         .options(
             joinedload(Prediction.model_version),
-            selectinload(Prediction.findings).joinedload(Finding.explanation),
+            explanations.undefer(Explanation.heatmap) if heatmaps else explanations,
         )
     ).one_or_none()
     if prediction is None:
@@ -107,7 +111,7 @@ def recorded(session: Session, job_id: UUID) -> tuple[Job, Prediction]:
     job = session.scalars(select(Job).where(Job.id == job_id).options(joinedload(Job.image))).one_or_none()
     if job is None:
         raise NotFound("There is no such job")
-    return job, result(session, site_id=job.site_id, job_id=job_id)
+    return job, result(session, site_id=job.site_id, job_id=job_id, heatmaps=True)
 
 
 def counts_by_state(session: Session, *, exact: int = COUNT_EXACT) -> dict[JobState, int]:

@@ -8,18 +8,15 @@ from typing import Any
 from uuid import UUID
 
 import httpx2
-import numpy as np
 import pytest
 
 from core.vocabulary import Decision
 from db.repositories import jobs
 from db.repositories.jobs import FindingRecord
 from db.session import Database
-from reports.heatmap import encode_heatmap
 from storage.s3 import S3Store
-from storage.store import output_prefix
 from tests.data import encoded, generated_radiograph
-from tests.factories import make_outcome
+from tests.factories import HEATMAP, make_outcome
 
 JSON = dict[str, Any]
 
@@ -94,7 +91,7 @@ def items(client: httpx2.Client, batch: JSON, **query: Any) -> list[JSON]:
 
 @dataclass(frozen=True)
 class Judge:
-    """Runs every job that is due, as a worker would: with stored pictures, and always the same opinion."""
+    """Runs every job that is due, as a worker would, and always the same opinion."""
 
     database: Database
     store: S3Store
@@ -111,24 +108,13 @@ class Judge:
                 if number < fail:
                     jobs.fail(session, claim, error=DecodeFailed())
                     continue
-                prefix = output_prefix(claim.job_id, claim.fence)
-                self.store.put_bytes(prefix + "preview.jpg", self._preview(), content_type="image/jpeg")
-                self.store.put_bytes(prefix + "fracture.png", self._heatmap(), content_type="image/png")
                 finding = FindingRecord(
-                    "fracture", 0.7, 0.5, Decision.POSITIVE.value, prefix + "fracture.png",
+                    "fracture", 0.7, 0.5, Decision.POSITIVE.value, HEATMAP,
                     [{"x": 10.0, "y": 20.0, "width": 30.0, "height": 40.0, "score": 0.8}],
                 )  # fmt: skip
                 outcome = make_outcome(claim, self.model, findings=(finding,), rows=64, columns=48)
                 assert jobs.succeed(session, [outcome])
         return len(claims)
-
-    @staticmethod
-    def _preview() -> bytes:
-        return encoded(generated_radiograph(64, 48), "JPEG")
-
-    @staticmethod
-    def _heatmap() -> bytes:
-        return encode_heatmap(np.linspace(0, 1, 100, dtype=np.float32).reshape(10, 10))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Results to deliver: jobs with a result, its pictures in the store, its image's identity sealed."""
+"""Results to deliver: jobs with a result, their radiographs in the store, their image's identity sealed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from db.repositories import deliveries, delivery_rules, identities, jobs, polici
 from db.session import Database
 from db.tables import Delivery
 from storage.s3 import S3Store
-from storage.store import output_prefix
+from storage.store import image_key
+from tests.data import encoded, generated_radiograph
 from tests.factories import make_image, make_job, make_model, make_outcome
-from tests.reports.records import finding, pictures, record
 
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 CANARY = "Zyxwvut^Canary"
@@ -91,10 +91,8 @@ class Desk:
             make_job(session, self.site, image_id=image.id)
             (held,) = jobs.claim(session, owner="tests", limit=1, lease_s=60)
             model = make_model(session).id
-        prefix = output_prefix(held.job_id, held.fence)
-        made = pictures(record(findings=(finding(),)))
-        self.store.put_bytes(f"{prefix}preview.jpg", made.preview, content_type="image/jpeg")
-        self.store.put_bytes(f"{prefix}fracture.png", made.heatmaps["fracture"], content_type="image/png")
+        content = encoded(generated_radiograph(640, 480))
+        self.store.put_bytes(image_key(self.site, held.sha256), content, content_type="image/png")
         with self.database.unit_of_work() as session:
             assert jobs.succeed(session, [make_outcome(held, model)])
         return held.job_id
