@@ -14,7 +14,9 @@ from fastapi import Request
 
 from api.change_feed import ChangeFeed
 from api.checks import Checks
+from api.known_keys import KnownKeys
 from api.long_polling import FinishedJobs
+from api.site_rules import SiteRulebook
 from core.errors import BrokerUnavailable, IdentityKeyMissing
 from core.logs import logger
 from core.queue import hint_inference, make_celery
@@ -39,6 +41,8 @@ class Limiters:
     """Threads by kind of work, so that no kind starves another: slow disks or stores must not stop a poll."""
 
     spool: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(4))
+    # One upload each, from its pre-scan to its commit.
+    submit: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(6))
     prescan: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(min(4, os.cpu_count() or 1)))
     store: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(6))
     broker: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(4))
@@ -94,6 +98,8 @@ class Backends:
     limiters: Limiters
     decoders: DecoderPool
     pictures: PictureSource
+    keys: KnownKeys
+    rulebook: SiteRulebook
     identity: InstallationKey | None = None
 
     @property
@@ -121,6 +127,7 @@ def make_backends(settings: Settings) -> Backends:
     store, broker = make_store(settings), Broker(make_celery(settings))
     # For whoever wants pixels or pictures; a process is started when the first asks.
     decoders = DecoderPool.of(settings)
+    identity = InstallationKey.of(settings) if settings.identity_key is not None else None
     return Backends(
         settings=settings,
         database=database,
@@ -132,7 +139,9 @@ def make_backends(settings: Settings) -> Backends:
         limiters=Limiters(),
         decoders=decoders,
         pictures=PictureSource(store, preview_maker(decoders), folder=settings.temporary_folder),
-        identity=InstallationKey.of(settings) if settings.identity_key is not None else None,
+        keys=KnownKeys(),
+        rulebook=SiteRulebook(database, identity),
+        identity=identity,
     )
 
 

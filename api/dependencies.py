@@ -103,10 +103,24 @@ class Caller:
             structlog.contextvars.bind_contextvars(site_id=str(principal.site_id))
             yield session, principal
 
+    def presumed(self, scope: Scope) -> Principal | None:
+        """Who asks, where that was known seconds ago, and may do so: for work whose own transaction asks again
+        (`db.repositories.intake.enter`). None: ask the database.
+        """
+        if isinstance(self._presented, Visitor):
+            return None
+        principal = self.backends.keys.find(self._presented)
+        if principal is None or scope not in principal.scopes:
+            return None
+        structlog.contextvars.bind_contextvars(site_id=str(principal.site_id))
+        return principal
+
     def _authenticate(self, session: Session) -> Principal:
         if isinstance(self._presented, Visitor):
             return self._presented.find(session).principal
-        return sites.authenticate(session, self._presented)
+        principal = sites.authenticate(session, self._presented)
+        self.backends.keys.remember(self._presented, principal)
+        return principal
 
 
 def require(principal: Principal, scope: Scope) -> None:

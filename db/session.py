@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from uuid import UUID
 
-from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from core.errors import DatabaseUnavailable
 from core.settings import Settings
 
-__all__ = ["Database", "Session", "bind", "make_database"]
+__all__ = ["BIND", "Database", "Session", "bind", "make_database"]
 
 CONNECT_TIMEOUT = 3
 POOL_TIMEOUT = 5.0
+# A pooled connection that lay so long is asked whether it lives.
+IDLE_S = 0.5
 
 
 # The role of migration 0005, whose policies compare a row's Site with this setting. Both end with the transaction.
-_BIND = text("SELECT set_config('role', 'lucency_site', true), set_config('lucency.site_id', :site, true)")
+BIND = "SELECT set_config('role', 'lucency_site', true), set_config('lucency.site_id', :site, true)"
+_BIND = text(BIND)
 
 
 def bind(session: Session, site_id: UUID) -> None:
@@ -84,7 +90,6 @@ def make_database(settings: Settings, *, application_name: str, pool_size: int |
         pool_size=pool_size or settings.database_pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT,
-        pool_pre_ping=True,
         hide_parameters=True,
         connect_args={
             "application_name": application_name,
@@ -103,4 +108,27 @@ def make_database(settings: Settings, *, application_name: str, pool_size: int |
             "tcp_user_timeout": timeout_ms,
         },
     )
+    event.listen(engine, "checkin", _note_use)
+    event.listen(engine, "checkout", _see_whether_it_lives)
     return Database(engine)
+
+
+def _note_use(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    record.info["used_at"] = time.monotonic()
+
+
+def _see_whether_it_lives(
+    connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: PoolProxiedConnection
+) -> None:
+    """Ask one that lay idle, so that nobody meets what a restart of the server left of it. One in use is not asked:
+    that would be a round trip for each transaction, and no server is away and back within IDLE_S.
+    """
+    if time.monotonic() - record.info.get("used_at", time.monotonic()) < IDLE_S:
+        return
+    try:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("SELECT 1")
+        connection.rollback()
+    except Exception as error:
+        # The pool drops it and takes another.
+        raise DisconnectionError from error

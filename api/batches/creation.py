@@ -82,7 +82,9 @@ class _Creation:
             request_hash = key.keyed_hash(self.summary.digest, purpose="manifest").hex()
             known = self._known(session, request_hash)
             if known is None:
-                explain = labels_to_explain(session, SubmitOptions(self.summary.priority, self.summary.explain))
+                explain = labels_to_explain(
+                    model_versions.explainable(session), SubmitOptions(self.summary.priority, self.summary.explain)
+                )
                 batch = batches.begin(
                     session,
                     site_id=site_id,

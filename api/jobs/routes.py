@@ -61,7 +61,9 @@ UPLOAD_BODY: dict[str, Any] = {
 async def submit_upload(request: Request, caller: Caller, idempotency_key: str | None) -> Submitted:
     """Authenticate, then read the body, then submit: an unknown caller's bytes never reach the disk."""
     backends = caller.backends
-    principal = await anyio.to_thread.run_sync(_submitter, caller)
+    principal = caller.presumed(Scope.SUBMIT)
+    if principal is None:
+        principal = await anyio.to_thread.run_sync(_submitter, caller)
     async with receive_upload(request, backends.settings, limiter=backends.limiters.spool) as upload:
         return await Submission(backends, principal, idempotency_key=idempotency_key).run(upload)
 

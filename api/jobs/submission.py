@@ -1,8 +1,8 @@
 """The one way in: a spooled upload becomes a stored Image and a queued Job, or nothing at all.
 
 Order (docs/architecture.md, "One upload, in order"): identify and pre-scan, de-identify, put the object, one
-transaction for the rows, commit, hint. A put is repeatable and outside any transaction; a refusal takes the object
-back.
+transaction that looks and records, commit, hint. A put is repeatable and outside any transaction; a refusal takes the
+object back.
 """
 
 from __future__ import annotations
@@ -19,17 +19,21 @@ import anyio.to_thread
 from api.backends import Backends
 from api.jobs.schemas import JobView
 from api.jobs.views import job_view
+from api.site_rules import SiteRules
 from api.uploads.content import Content
 from api.uploads.request_body import Upload
-from core.errors import LucencyError, NoActiveModel, RequestInvalid, TypeMismatch
+from core.errors import BurnedInPhi, LucencyError, NoActiveModel, RequestInvalid, TypeMismatch, Unavailable
 from core.vocabulary import MediaKind
-from db.repositories import images, jobs, model_versions
+from db.repositories import intake, jobs
+from db.repositories.intake import Entered
+from db.repositories.model_versions import Explainable
 from db.repositories.sites import Principal
 from db.session import Session
 from db.tables import Image
-from imaging.header import Header
 from imaging.identify import identify
 
+# How often an upload looks at rules that change under it.
+TRIES = 3
 FIELDS = frozenset({"priority", "explain", "stability"})
 TRUTHS = {"true": True, "1": True, "false": False, "0": False, "": False}
 PRIORITIES = range(-10, 11)
@@ -138,69 +142,127 @@ class Submission:
         After a refusal (4xx) neither a row nor an object of it remains.
         """
         limiters = self._backends.limiters
-        options = read_options(upload.fields)
-        asked = request_hash(upload, options)
-        content = Content(self._backends, self._principal, upload.spool)
-        try:
-            header = await anyio.to_thread.run_sync(self._inspect, upload, content, limiter=limiters.prescan)
-            if not content.is_ended:
-                await anyio.to_thread.run_sync(content.require_whole, limiter=limiters.draw)
-            explain, repeated = await anyio.to_thread.run_sync(self._prepare, content, header, options, asked)
-            if repeated is not None:
-                return Submitted(repeated, created=False)
-            await anyio.to_thread.run_sync(content.store, limiter=limiters.store)
-            try:
-                submitted = await anyio.to_thread.run_sync(self._record, content, options, explain, asked)
-            except LucencyError as error:
-                await anyio.to_thread.run_sync(content.take_back, error.code, limiter=limiters.store)
-                raise
-            await anyio.to_thread.run_sync(content.ensure_stored, limiter=limiters.store)
-        finally:
-            content.close()
+        submitted = await anyio.to_thread.run_sync(self._run, upload, limiter=limiters.submit)
         if submitted.created:
             await anyio.to_thread.run_sync(self._backends.broker.hint, limiter=limiters.broker)
         return submitted
 
+    def _run(self, upload: Upload) -> Submitted:
+        options = read_options(upload.fields)
+        asked = request_hash(upload, options)
+        content = Content(self._backends, self._principal, upload.spool)
+        try:
+            self._inspect(upload, content)
+            for _ in range(TRIES):
+                try:
+                    rules, explain = self._ruled(content, options)
+                except LucencyError:
+                    # What was accepted before the rules changed is the same job still.
+                    earlier = self._earlier(asked)
+                    if earlier is not None:
+                        return earlier
+                    raise
+                content.store()
+                submitted = self._recorded(content, options, explain, asked, rules)
+                if submitted is not None:
+                    return submitted
+                self._backends.rulebook.forget(self._principal.site_id)
+            raise Unavailable("The site's rules changed again and again.", retry_after=1.0)
+        except LucencyError as error:
+            content.take_back(error.code)
+            raise
+        finally:
+            content.close()
+
+    def _ruled(self, content: Content, options: SubmitOptions) -> tuple[SiteRules, tuple[str, ...]]:
+        """The rules by which `content` is handled, and the labels to explain. Only rules of now refuse anything."""
+        rulebook, site_id = self._backends.rulebook, self._principal.site_id
+        try:
+            rules = rulebook.of(site_id)
+            explain = labels_to_explain(rules.model, options)
+            content.handle(rules)
+        except (NoActiveModel, RequestInvalid, BurnedInPhi):
+            rulebook.forget(site_id)
+            rules = rulebook.of(site_id)
+            explain = labels_to_explain(rules.model, options)
+            content.handle(rules)
+        return rules, explain
+
     @staticmethod
-    def _inspect(upload: Upload, content: Content) -> Header:
+    def _inspect(upload: Upload, content: Content) -> None:
         kind = identify(upload.spool.head)
         require_honest(kind, file_name=upload.file_name, content_type=upload.content_type)
-        return content.scan(kind)
+        content.scan(kind)
 
-    def _prepare(
-        self, content: Content, header: Header, options: SubmitOptions, asked: str
-    ) -> tuple[tuple[str, ...], JobView | None]:
-        """The labels to explain, and the job that an earlier request with the same key made."""
-        with self._backends.database.unit_of_work(site_id=self._principal.site_id) as session:
-            if self._key is not None:
-                earlier = jobs.find_by_key(
-                    session, site_id=self._principal.site_id, idempotency_key=self._key, request_hash=asked
-                )
-                if earlier is not None:
-                    image = images.get(session, site_id=self._principal.site_id, image_id=earlier.image_id)
-                    return (), job_view(earlier, image)
-            explain = labels_to_explain(session, options)
-            content.decide(session, header)
-            return explain, None
+    def _earlier(self, asked: str) -> Submitted | None:
+        """What an earlier request with the same key made. Raises IdempotencyMismatch."""
+        if self._key is None:
+            return None
+        site_id = self._principal.site_id
+        with self._backends.database.unit_of_work(site_id=site_id) as session:
+            job = jobs.find_by_key(session, site_id=site_id, idempotency_key=self._key, request_hash=asked)
+            return Submitted(job_view(job, job.image), created=False) if job is not None else None
 
-    def _record(self, content: Content, options: SubmitOptions, explain: tuple[str, ...], asked: str) -> Submitted:
-        with self._backends.database.unit_of_work(site_id=self._principal.site_id) as session:
-            image = content.record(session)
-            known = None if self._place is None else self._place.find(session, image_id=image.id, explain=explain)
-            if known is not None:
-                known_job = jobs.get(session, site_id=self._principal.site_id, job_id=known)
-                submission = jobs.Submission(known_job, created=False)
+    def _recorded(
+        self, content: Content, options: SubmitOptions, explain: tuple[str, ...], asked: str, rules: SiteRules
+    ) -> Submitted | None:
+        """The job, in the one transaction of the upload; None where the rules are not those of now."""
+        site_id = self._principal.site_id
+        with self._backends.database.unit_of_work() as session:
+            entered = intake.enter(
+                session,
+                self._principal,
+                sha256=content.sha256,
+                received_sha256=content.received_sha256,
+                idempotency_key=self._key,
+                request_hash=asked,
+            )
+            if entered.earlier_id is not None:
+                job = jobs.get(session, site_id=site_id, job_id=entered.earlier_id)
+                submitted, image = Submitted(job_view(job, job.image), created=False), job.image
+            elif (entered.burned_in, entered.model_version_id) != (rules.burned_in, rules.model and rules.model.id):
+                return None
             else:
-                submission = self._enqueue(session, image, options, explain, asked)
-            if self._place is not None:
-                self._place.settle(session, job_id=submission.job.id, made=submission.created)
-            content.note(session, image, job_id=submission.job.id)
-            return Submitted(job_view(submission.job, image), created=submission.created)
+                image = content.record(session, entered)
+                submission = self._placed(session, image, options, explain, asked, entered)
+                content.note(session, image, job_id=submission.job.id)
+                submitted = Submitted(job_view(submission.job, image), created=submission.created)
+        content.settle(image, entered)
+        return submitted
+
+    def _placed(
+        self,
+        session: Session,
+        image: Image,
+        options: SubmitOptions,
+        explain: tuple[str, ...],
+        asked: str,
+        entered: Entered,
+    ) -> jobs.Submission:
+        """A new job, or the one that does where the upload belongs."""
+        if self._place is None:
+            return self._enqueue(session, image, options, explain, asked, entered)
+        known = self._place.find(session, image_id=image.id, explain=explain)
+        if known is None:
+            submission = self._enqueue(session, image, options, explain, asked, entered)
+        else:
+            submission = jobs.Submission(
+                jobs.get(session, site_id=self._principal.site_id, job_id=known), created=False
+            )
+        self._place.settle(session, job_id=submission.job.id, made=submission.created)
+        return submission
 
     def _enqueue(
-        self, session: Session, image: Image, options: SubmitOptions, explain: tuple[str, ...], asked: str
+        self,
+        session: Session,
+        image: Image,
+        options: SubmitOptions,
+        explain: tuple[str, ...],
+        asked: str,
+        entered: Entered,
     ) -> jobs.Submission:
         settings = self._backends.settings
+        own_limit = entered.active_limit
         return jobs.submit(
             session,
             site_id=self._principal.site_id,
@@ -213,18 +275,17 @@ class Submission:
             max_attempts=settings.max_attempts,
             deadline_s=settings.job_deadline,
             queue_limit=settings.queue_limit,
-            site_active_limit=settings.site_active_limit,
+            site_active_limit=settings.site_active_limit if own_limit is None else own_limit,
+            entered=True,
         )
 
 
-def labels_to_explain(session: Session, options: SubmitOptions) -> tuple[str, ...]:
+def labels_to_explain(model: Explainable | None, options: SubmitOptions) -> tuple[str, ...]:
     """The asked labels, checked against the active model, or its default. Raises NoActiveModel, RequestInvalid."""
-    model = model_versions.active(session)
     if model is None:
         raise NoActiveModel
     if options.explain is None:
-        explanation = model.manifest.get("explanation", {})
-        return tuple(explanation.get("default", model.explainable[:1]))
-    if unknown := [label for label in options.explain if label not in model.explainable]:
-        raise RequestInvalid(f"'{unknown[0][:40]}' cannot be explained; {', '.join(model.explainable)} can.")
+        return model.default
+    if unknown := [label for label in options.explain if label not in model.labels]:
+        raise RequestInvalid(f"'{unknown[0][:40]}' cannot be explained; {', '.join(model.labels)} can.")
     return options.explain

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, BinaryIO
 from uuid import UUID
 
+from uuid_utils.compat import uuid7
+
 from api.backends import Backends
+from api.site_rules import SiteRules
 from api.uploads.spool import FULL, Spool
 from core.errors import BurnedInPhi, DiskFull, ObjectMissing, Unavailable
 from core.logs import logger
 from core.sealing import SiteKey
 from core.vocabulary import AuditAction, BurnedInPolicy, MediaKind
-from db.repositories import audit, identities, images, policies, quotas
+from db.repositories import audit, identities, images, intake, quotas
+from db.repositories.intake import Entered
 from db.repositories.sites import Principal
 from db.session import Session
 from db.tables import Image
@@ -26,17 +30,8 @@ from storage.store import image_key
 log = logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Handling:
-    """How the Site wants this content handled. `known` is the SHA-256 under which it is stored already."""
-
-    key: SiteKey | None
-    quarantined: bool
-    known: str | None
-
-
 class Content:
-    """The spooled file of one upload on its way into the store. Its methods block: call them in threads, in order."""
+    """The spooled file of one upload on its way into the store. Its methods block: call them in a thread, in order."""
 
     def __init__(self, backends: Backends, principal: Principal, spool: Spool) -> None:
         self._backends = backends
@@ -44,9 +39,11 @@ class Content:
         self._spool = spool
         self._limits = Limits.of(backends.settings)
         self._scanned: Scanned | None = None
-        self._handling = Handling(None, quarantined=False, known=None)
+        self._key: SiteKey | None = None
+        self._quarantined = False
         self._stored: Stored | None = None
         self._attributes: dict[str, Any] | None = None
+        self._taken_back: int | None = None
 
     @property
     def received_sha256(self) -> str:
@@ -58,85 +55,60 @@ class Content:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the stored bytes, once they are known."""
-        if self._handling.known is not None:
-            return self._handling.known
+        """SHA-256 of the stored bytes, once they are made."""
         return self._stored.sha256 if self._stored is not None else ""
 
-    @property
-    def key(self) -> str:
-        """Where the content lies, or will lie, in the store."""
-        return image_key(self.site_id, self.sha256)
-
-    def scan(self, kind: MediaKind) -> Header:
+    def scan(self, kind: MediaKind) -> None:
         """Look at the file as it came. Raises InputRejected subclasses."""
         with self._spool.reading() as file:
             self._scanned = scan(file, kind, limits=self._limits)
-        return self._scanned.header
+        if not self._scanned.ended:
+            self._require_whole()
 
-    @property
-    def is_ended(self) -> bool:
-        """Whether what was scanned has its end marker; without it `require_whole` must look."""
-        return self._scanned is None or self._scanned.ended
-
-    def require_whole(self) -> None:
-        """Have a decoder process see whether every line is there. Raises DicomTruncated, ImageTruncated, and whatever
-        else decoding raises.
-        """
-        with self._spool.reading() as file:
-            self._backends.decoders.require_whole(file, size=self._spool.size)
-
-    def decide(self, session: Session, header: Header) -> None:
-        """Ask for the Site's policy, its key, what it has already, and room for what is new.
-
-        Raises BurnedInPhi, IdentityKeyMissing, StorageQuotaExceeded.
-        """
-        policy = BurnedInPolicy(policies.policy(session, site_id=self.site_id).burned_in)
-        if header.burned_in and policy is BurnedInPolicy.REFUSE:
+    def handle(self, rules: SiteRules) -> None:
+        """As the Site wants it. Raises BurnedInPhi, IdentityKeyMissing."""
+        header = self._require_scanned().header
+        if header.burned_in and rules.burned_in is BurnedInPolicy.REFUSE:
             raise BurnedInPhi
-        key = None
-        if header.media_kind is MediaKind.DICOM:
-            key = policies.site_key(session, site_id=self.site_id, installation=self._backends.installation)
-        known = images.received(session, site_id=self.site_id, received_sha256=self.received_sha256)
-        if known is None:
-            quotas.require_space(session, site_id=self.site_id, size_bytes=self._spool.size)
-        quarantined = header.burned_in and policy is BurnedInPolicy.QUARANTINE
-        self._handling = Handling(key, quarantined=quarantined, known=known.sha256 if known is not None else None)
+        self._key = rules.required_key() if header.media_kind is MediaKind.DICOM else None
+        self._quarantined = header.burned_in and rules.burned_in is BurnedInPolicy.QUARANTINE
 
     def store(self) -> None:
-        """De-identify and put, or see that it is there. Raises StoreUnavailable, DiskFull."""
-        if self._handling.known is None:
-            self._make()
-            self._put()
-        else:
-            self._restore()
+        """De-identify and put; once, however often it is called. Raises StoreUnavailable, DiskFull."""
+        if self._stored is None:
+            # Known before the put: what is removed after it counts further.
+            self._taken_back = self._backends.rulebook.taken_back
+            self._stored = self._made()
+            self._put(self._stored)
 
-    def record(self, session: Session) -> Image:
-        """The Image of this content; where it is new, with its sealed Identity. Raises InstanceConflict.
+    def record(self, session: Session, entered: Entered) -> Image:
+        """The Image of this content; where it is new, with its sealed Identity.
 
-        `note` appends the audit record, last in the transaction.
+        Raises InstanceConflict, StorageQuotaExceeded. `note` appends the audit record, last in the transaction.
         """
-        images.lock_content(session, site_id=self.site_id, sha256=self.sha256)
-        stored = self._stored
-        if stored is None or self._handling.known is not None:
-            image = images.received(session, site_id=self.site_id, received_sha256=self.received_sha256)
-            if image is None:
-                raise Unavailable("The image was erased a moment ago. Try again.", retry_after=1.0)
-            return image
-        image = images.add(
+        if entered.image_id is not None:
+            return intake.image(session, entered.image_id)
+        stored = self._require_stored()
+        quotas.require_space(
+            session, site_id=self.site_id, size_bytes=self._spool.size, limit=entered.stored_bytes_limit
+        )
+        image_id = uuid7()
+        sealed = None
+        if stored.identity is not None and self._key is not None:
+            sealed = self._key.seal(stored.identity.to_bytes(), context=identities.context_of(image_id))
+        return images.add(
             session,
             site_id=self.site_id,
             sha256=stored.sha256,
             received_sha256=self.received_sha256,
             size_bytes=stored.size,
-            quarantined=self._handling.quarantined,
+            quarantined=self._quarantined,
             attributes=self._attributes,
+            image_id=image_id,
+            sealed=sealed,
+            patient=stored.patient if sealed is not None else "",
             **fields_of(stored.header),
         )
-        if stored.identity is not None and self._handling.key is not None:
-            sealed = self._handling.key.seal(stored.identity.to_bytes(), context=identities.context_of(image.id))
-            identities.keep(session, site_id=self.site_id, image_id=image.id, sealed=sealed, patient=stored.patient)
-        return image
 
     def note(self, session: Session, image: Image, *, job_id: UUID) -> None:
         """Append the audit record of an image received; last in the transaction."""
@@ -149,53 +121,76 @@ class Content:
             detail={"job": str(job_id), "quarantined": image.quarantined},
         )
 
+    def settle(self, image: Image, entered: Entered) -> None:
+        """After the commit: the object of `image` is in the store, and no other one of this upload.
+
+        A refused twin may have taken the object back between our put and our commit; an Image that was made of the same
+        file by another release may have other bytes.
+        """
+        try:
+            if image.sha256 != self.sha256:
+                self.take_back("duplicate")
+                self._backends.store.stat(image_key(self.site_id, image.sha256))
+            elif not self._backends.rulebook.seen(entered.taken_back) or self._taken_back != entered.taken_back:
+                self._restore()
+        except (ObjectMissing, Unavailable) as error:
+            # It was there a moment ago and the job is accepted; the worker tries again if it must, or says so.
+            log.warning("object_unchecked", code=error.code)
+
     def take_back(self, refusal: str) -> None:
         """Remove the object that was put for a refused job, unless an Image holds the same content.
 
         The lock keeps another submit of this content from committing between the look and the removal; one that
-        commits after it finds its object gone and puts it again (`ensure_stored`).
+        commits after it sees that something was taken back, and puts its object again (`settle`).
         """
-        if self._stored is None or self._handling.known is not None:
+        if self._stored is None:
             return
         try:
             with self._backends.database.unit_of_work(site_id=self.site_id) as session:
-                images.lock_content(session, site_id=self.site_id, sha256=self.sha256)
-                if not images.is_known(session, site_id=self.site_id, sha256=self.sha256):
-                    self._backends.store.delete([self.key])
+                if images.take_back(session, site_id=self.site_id, sha256=self.sha256):
+                    self._backends.store.delete([self._object_key])
         except Unavailable as error:
             # Nobody can say now whether it is wanted: the reconciler will, when it is an orphan of age.
-            log.warning("object_left", key=self.key, code=error.code, refusal=refusal)
+            log.warning("object_left", key=self._object_key, code=error.code, refusal=refusal)
 
-    def ensure_stored(self) -> None:
-        """A refused twin may have taken the object back between our put and our commit."""
-        if self._handling.known is not None:
-            return  # nobody takes back what an Image holds
-        try:
-            self._restore()
-        except Unavailable as error:
-            # It was there a moment ago and the job is accepted; the worker tries again if it must.
-            log.warning("object_unchecked", code=error.code)
+    @property
+    def _object_key(self) -> str:
+        return image_key(self.site_id, self.sha256)
+
+    def _require_whole(self) -> None:
+        """Have a decoder process see whether every line is there. Raises DicomTruncated, ImageTruncated, and whatever
+        else decoding raises.
+        """
+        with self._spool.reading() as file:
+            self._backends.decoders.require_whole(file, size=self._spool.size)
+
+    def _require_scanned(self) -> Scanned:
+        if self._scanned is None:
+            raise RuntimeError("scan first")
+        return self._scanned
+
+    def _require_stored(self) -> Stored:
+        if self._stored is None:
+            raise RuntimeError("store first")
+        return self._stored
 
     def close(self) -> None:
         if self._stored is not None:
             self._stored.close()
 
-    def _make(self) -> Stored:
-        if self._stored is not None:
-            return self._stored
-        if self._scanned is None:
-            raise RuntimeError("scan first")
+    def _made(self) -> Stored:
+        scanned = self._require_scanned()
         folder = self._backends.settings.temporary_folder
         try:
             with self._spool.reading() as file:
-                self._stored = to_store(file, self._scanned, key=self._handling.key, limits=self._limits, folder=folder)
-                if self._stored.header.media_kind is MediaKind.DICOM:
-                    self._attributes = self._searched(file, self._stored)
+                stored = to_store(file, scanned, key=self._key, limits=self._limits, folder=folder)
+                if stored.header.media_kind is MediaKind.DICOM:
+                    self._attributes = self._searched(file, stored)
         except OSError as error:
             if error.errno in FULL:
                 raise DiskFull from error
             raise
-        return self._stored
+        return stored
 
     def _searched(self, file: BinaryIO, stored: Stored) -> dict[str, Any]:
         """What DICOMweb searches answer of the instance, as it is stored."""
@@ -208,21 +203,18 @@ class Content:
         return search_attributes(header_of(first, size=stored.size, limits=self._limits))
 
     def _restore(self) -> None:
-        """Put again what is missing. A later release may make other bytes of the file: then the worker will say so."""
         try:
-            self._backends.store.stat(self.key)
+            self._backends.store.stat(self._object_key)
         except ObjectMissing:
-            stored = self._make()
-            if stored.sha256 == self.sha256:
-                self._put()
+            self._put(self._require_stored())
 
-    def _put(self) -> None:
-        stored = self._stored
-        if stored is None:
-            raise RuntimeError("make first")
+    def _put(self, stored: Stored) -> None:
         with self._spool.reading() as file:
             self._backends.store.put(
-                self.key, stored.reading(file), size=stored.size, content_type=stored.header.media_kind.content_type
+                self._object_key,
+                stored.reading(file),
+                size=stored.size,
+                content_type=stored.header.media_kind.content_type,
             )
 
 

@@ -70,6 +70,24 @@ def active(session: Session) -> ModelVersion | None:
     return session.scalars(select(ModelVersion).where(ModelVersion.state == ModelState.ACTIVE.value)).one_or_none()
 
 
+@dataclass(frozen=True, slots=True)
+class Explainable:
+    """Which labels of the active ModelVersion may be explained, and which are where nothing else is asked."""
+
+    id: UUID
+    labels: tuple[str, ...]
+    default: tuple[str, ...]
+
+
+def explainable(session: Session) -> Explainable | None:
+    """Of the active ModelVersion."""
+    model = active(session)
+    if model is None:
+        return None
+    default = model.manifest.get("explanation", {}).get("default", model.explainable[:1])
+    return Explainable(model.id, tuple(model.explainable), tuple(default))
+
+
 def served(session: Session) -> tuple[Served | None, tuple[Served, ...]]:
     """The active ModelVersion, if there is one, and the shadows, oldest first: what a worker asks again and again."""
     rows = session.execute(

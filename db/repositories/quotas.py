@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core.errors import StorageQuotaExceeded
-from db.tables import WORKED_STATES, Image, Job, Site
+from db.tables import WORKED_STATES, Image, Job
 
 # The sum of a Site's images is asked for at most this often by one process, plus what the process added since.
 SUM_FRESH_S = 5.0
@@ -63,13 +63,12 @@ _sums: WeakKeyDictionary[Any, _Sums] = WeakKeyDictionary()
 _sums_lock = Lock()
 
 
-def require_space(session: Session, *, site_id: UUID, size_bytes: int) -> None:
-    """Room for another file of this size. Raises StorageQuotaExceeded.
+def require_space(session: Session, *, site_id: UUID, size_bytes: int, limit: int | None) -> None:
+    """Room for another file of this size below the Site's `limit`. Raises StorageQuotaExceeded.
 
-    A Site without a limit costs a look at its row. With one, it may be passed by what other processes add within
+    A Site without a limit costs nothing. With one, it may be passed by what other processes add within
     SUM_FRESH_S seconds, and hold back for as long after images were erased.
     """
-    limit = session.scalars(select(Site.stored_bytes_limit).where(Site.id == site_id)).one_or_none()
     if limit is None:
         return
     sums = _sums_of(session)

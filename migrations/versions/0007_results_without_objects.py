@@ -22,10 +22,13 @@ def upgrade() -> None:
     op.alter_column("explanation", "heatmap_key", nullable=True)
     op.alter_column("prediction", "preview_key", nullable=True)
     op.create_check_constraint(op.f("ck_explanation_heatmap_somewhere"), "explanation", SOMEWHERE)
+    # How often an object of a refused upload was removed (`db.repositories.images.take_back`).
+    op.execute("CREATE SEQUENCE content_taken_back; GRANT USAGE, SELECT ON SEQUENCE content_taken_back TO lucency_site")
 
 
 def downgrade() -> None:
     """Heatmaps that are in no object are lost: the release before says of these that they are missing."""
+    op.execute("DROP SEQUENCE content_taken_back")
     op.drop_constraint(op.f("ck_explanation_heatmap_somewhere"), "explanation")
     op.execute(
         "UPDATE explanation SET heatmap_key = 'out/' || prediction.job_id || '/' || prediction.fence || '/none.png'"

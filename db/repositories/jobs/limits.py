@@ -47,17 +47,20 @@ _counts: WeakKeyDictionary[Any, _Counts] = WeakKeyDictionary()
 _counts_lock = Lock()
 
 
-def require_room(session: Session, *, site_id: UUID, queue_limit: int, site_active_limit: int) -> None:
+def require_room(
+    session: Session, *, site_id: UUID, queue_limit: int, site_active_limit: int, own: bool = False
+) -> None:
     """Raises QueueFull where `queue_limit` jobs are active (queued, waiting or running), QuotaExceeded for the Site.
 
-    A Site's own `active_limit` goes before `site_active_limit`, which is the installation's.
+    A Site's own `active_limit` goes before `site_active_limit`, which is the installation's; with `own` it is the
+    Site's already.
     A limit up to COUNT_EXACT is counted now: it is passed at most by submits that commit at the same moment. A larger
     one is counted at most every COUNT_FRESH_S seconds, plus what this process let in since: it may be passed by what
     other processes add in that time, and hold back for as long after jobs ended.
     """
     if _active(session, None, queue_limit) >= queue_limit:
         raise QueueFull(retry_after=RETRY_AFTER_S)
-    own_limit = _limit_of(session, site_id, site_active_limit)
+    own_limit = site_active_limit if own else _limit_of(session, site_id, site_active_limit)
     if _active(session, site_id, own_limit) >= own_limit:
         raise QuotaExceeded(
             f"{own_limit} jobs of this site may be active at once. Wait until some have ended.",

@@ -37,7 +37,7 @@ WITH made AS (
         CAST(:explain AS text[]), :stability, :key, :request_hash, :max_attempts,
         now() + make_interval(secs => :deadline_s), :replay_of
     FROM image WHERE image.id = :image_id AND image.site_id = :site_id
-    ON CONFLICT (site_id, idempotency_key) DO NOTHING RETURNING id, state
+    ON CONFLICT (site_id, idempotency_key) DO NOTHING RETURNING *
 ), noted AS (
     INSERT INTO job_event (job_id, kind, state, fence, owner) SELECT id, :kind, state, 0, :actor FROM made
 ), opened AS (
@@ -46,7 +46,7 @@ WITH made AS (
     WHERE image.study_id IS NOT NULL
     ON CONFLICT (study_id) DO UPDATE SET state = 'open', last_image_at = now(), look_after = now()
 )
-SELECT id FROM made
+SELECT * FROM made
 """)
 
 _CANCEL = with_deliveries("""
@@ -99,17 +99,19 @@ def submit(  # noqa: PLR0913 — one keyword a column and limit
     deadline_s: float = 86400.0,
     queue_limit: int = 1_000_000,
     site_active_limit: int = 100_000,
+    entered: bool = False,
 ) -> Submission:
     """A new Job for the Image, or the one that this key made before (a concurrent one is waited for).
 
-    `priority` -10 … 10, higher first. `stability`: score each Finding by its agreement under small shifts. Raises
+    `priority` -10 … 10, higher first. `stability`: score each Finding by its agreement under small shifts. `entered`:
+    `intake.enter` found no Job of this key, and `site_active_limit` is the Site's own where it has one. Raises
     IdempotencyMismatch, QueueFull, QuotaExceeded, NotFound (the Image).
     """
-    if idempotency_key is not None:
+    if idempotency_key is not None and not entered:
         known = find_by_key(session, site_id=site_id, idempotency_key=idempotency_key, request_hash=request_hash)
         if known is not None:
             return Submission(known, created=False)
-    require_room(session, site_id=site_id, queue_limit=queue_limit, site_active_limit=site_active_limit)
+    require_room(session, site_id=site_id, queue_limit=queue_limit, site_active_limit=site_active_limit, own=entered)
     job_id = uuid7()
     values: dict[str, Any] = {
         "id": job_id,
@@ -126,8 +128,9 @@ def submit(  # noqa: PLR0913 — one keyword a column and limit
         "kind": "submitted",
         "actor": None,
     }
-    if session.scalars(_SUBMIT, values).one_or_none() is not None:
-        return Submission(get(session, site_id=site_id, job_id=job_id), created=True)
+    made = session.scalars(select(Job).from_statement(_SUBMIT), values).one_or_none()
+    if made is not None:
+        return Submission(made, created=True)
     if idempotency_key is not None:
         known = find_by_key(session, site_id=site_id, idempotency_key=idempotency_key, request_hash=request_hash)
         if known is not None:

@@ -1,0 +1,58 @@
+"""What a submit costs the database: one transaction, and few statements in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import Engine, event
+
+from tests.api.test_jobs import submit
+from tests.data import encoded, generated_radiograph, pydicom_file
+
+MOST = 10
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """All that this process sends while the block runs, BEGIN and COMMIT too; of several in one round trip each."""
+    sent: list[str] = []
+
+    def execute(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.extend(part.strip() for part in statement.split(";") if part.strip())
+
+    listeners = {
+        "before_cursor_execute": execute,
+        "begin": lambda _connection: sent.append("BEGIN"),
+        "commit": lambda _connection: sent.append("COMMIT"),
+        "rollback": lambda _connection: sent.append("ROLLBACK"),
+    }
+    for name, listener in listeners.items():
+        event.listen(Engine, name, listener)
+    yield sent
+    for name, listener in listeners.items():
+        event.remove(Engine, name, listener)
+
+
+@pytest.mark.parametrize("key", [None, "k-1"])
+@pytest.mark.parametrize("kind", ["png", "dicom"])
+def test_one_transaction_and_ten_statements(client: httpx2.Client, kind: str, key: str | None) -> None:
+    first = encoded(generated_radiograph(64, 48, seed=1))
+    assert submit(client, first).status_code == 202  # the key, the Site's rules and the counts are known for seconds
+    content = (
+        pydicom_file("RG3_UNCR.dcm").read_bytes() if kind == "dicom" else encoded(generated_radiograph(64, 48, seed=2))
+    )
+    headers = {} if key is None else {"Idempotency_Key": key}
+    with statements() as sent:
+        assert submit(client, content, **headers).status_code == 202
+    assert sent.count("COMMIT") == 1
+    assert "ROLLBACK" not in sent
+    assert len(sent) <= MOST, "\n".join(sent)
+    if key is not None:
+        with statements() as sent:
+            again = submit(client, content, **headers)
+        assert again.headers["idempotent-replayed"] == "true"
+        assert sent.count("COMMIT") <= 2
