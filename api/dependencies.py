@@ -76,6 +76,10 @@ class Caller:
         Raises Unauthorized, Forbidden, DatabaseUnavailable.
         """
         with self.backends.database.unit_of_work() as session:
+            known = self.presumed(scope) if bound and scope is not Scope.OPERATE else None
+            if known is not None and sites.readmit(session, known):
+                yield session, known
+                return
             principal = self._authenticate(session)
             require(principal, scope)
             if bound and scope is not Scope.OPERATE:
@@ -110,7 +114,7 @@ class Caller:
         if isinstance(self._presented, Visitor):
             return None
         principal = self.backends.keys.find(self._presented)
-        if principal is None or scope not in principal.scopes:
+        if principal is None or not allows(principal, scope):
             return None
         structlog.contextvars.bind_contextvars(site_id=str(principal.site_id))
         return principal
@@ -123,10 +127,14 @@ class Caller:
         return principal
 
 
+def allows(principal: Principal, scope: Scope) -> bool:
+    """Whether the caller has `scope`; `admin` includes the others, but for `operate`."""
+    return scope in principal.scopes or (Scope.ADMIN in principal.scopes and scope is not Scope.OPERATE)
+
+
 def require(principal: Principal, scope: Scope) -> None:
-    """Raises Forbidden where `scope` is lacking; `admin` includes the others, but for `operate`."""
-    included = Scope.ADMIN in principal.scopes and scope is not Scope.OPERATE
-    if scope not in principal.scopes and not included:
+    """Raises Forbidden where `scope` is lacking."""
+    if not allows(principal, scope):
         raise Forbidden(f"This needs the scope '{scope}', of an API key or of the user's role at the Site.")
 
 

@@ -17,7 +17,7 @@ from api.results.schemas import ResultView
 from api.results.views import result_view
 from core.errors import ImageInvalid, InputIntegrity, NotFound
 from core.vocabulary import Scope
-from db.repositories import jobs
+from db.repositories import jobs, results
 from imaging.aspect import aspect_of_attributes, square_size
 from imaging.projection import project
 from reports.heatmap import decode_heatmap, encode_heatmap
@@ -105,25 +105,23 @@ async def explanation(
 
 def _load_drawing(caller: Caller, job_id: UUID, label: str) -> _Drawing:
     with caller.session(Scope.READ) as (session, principal):
-        prediction = jobs.result(session, site_id=principal.site_id, job_id=job_id, heatmaps=True)
-        found = next((finding for finding in prediction.findings if finding.label == label), None)
-        if found is None or found.explanation is None:
+        found = results.explanation(session, site_id=principal.site_id, job_id=job_id, label=label)
+        if found is None:
             raise NotFound("This job has no explanation of that label.")
-        image = jobs.get(session, site_id=principal.site_id, job_id=job_id).image
-        left, top, right, bottom = prediction.window
+        left, top, right, bottom = found["window"]
         return _Drawing(
-            site_id=image.site_id,
-            sha256=image.sha256,
-            heatmap=found.explanation.heatmap,
-            heatmap_key=found.explanation.heatmap_key,
-            preview_key=prediction.preview_key,
+            site_id=principal.site_id,
+            sha256=found["sha256"],
+            heatmap=found["heatmap"],
+            heatmap_key=found["heatmap_key"],
+            preview_key=found["preview_key"],
             window=(left, top, right, bottom),
-            regions=tuple(found.explanation.regions),
-            rows=prediction.rows,
-            columns=prediction.columns,
-            aspect=aspect_of_attributes(image.attributes or {}),
-            caption=f"{found.label} {found.probability:.1%}",
-            etag=str(found.explanation.id),
+            regions=tuple(found["regions"]),
+            rows=found["rows"],
+            columns=found["columns"],
+            aspect=aspect_of_attributes(found["attributes"] or {}),
+            caption=f"{label} {found['probability']:.1%}",
+            etag=str(found["id"]),
         )
 
 

@@ -41,6 +41,38 @@ def records(
     }
 
 
+def explanation(session: Session, *, site_id: UUID, job_id: UUID, label: str) -> dict[str, Any] | None:
+    """What the picture of one explained label is drawn from, in one query; None where that was not explained.
+
+    Raises NotFound, also for another Site's, and ResultNotReady where the Job has no result.
+    """
+    found = session.execute(
+        select(
+            Explanation.id,
+            Explanation.heatmap,
+            Explanation.heatmap_key,
+            Explanation.regions,
+            Finding.probability,
+            Prediction.preview_key,
+            Prediction.window,
+            Prediction.rows,
+            Prediction.columns,
+            Image.sha256,
+            Image.attributes,
+        )
+        .join(Prediction, Prediction.job_id == Job.id)
+        .join(Image, Image.id == Job.image_id)
+        .outerjoin(Finding, (Finding.prediction_id == Prediction.id) & (Finding.label == label))
+        .outerjoin(Explanation, Explanation.finding_id == Finding.id)
+        .where(Job.id == job_id, Job.site_id == site_id)
+        .select_from(Job)
+    ).one_or_none()
+    if found is None:
+        get(session, site_id=site_id, job_id=job_id)
+        raise ResultNotReady
+    return dict(found._mapping) if found.id is not None else None
+
+
 def _query(*, heatmaps: bool) -> Select[Job, str, Prediction]:
     explanations = selectinload(Prediction.findings).joinedload(Finding.explanation)
     return (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
@@ -19,6 +19,7 @@ from uuid_utils.compat import uuid7
 from core.errors import NotFound, Unauthorized
 from core.vocabulary import AuditAction, Scope
 from db.repositories import audit
+from db.session import BIND
 from db.tables import ApiKey, Site
 
 MARK = "lcy_"
@@ -29,6 +30,14 @@ USED_STEP = timedelta(minutes=1)
 # A row of `site` (migration 0005) that no user is a member of and no key opens. It is the Site of an operator who is
 # a member of none, and its audit chain holds what is done to the platform itself.
 PLATFORM = UUID(int=0)
+
+_READMIT = text(f"""
+{BIND}, EXISTS (
+    SELECT FROM api_key JOIN site ON site.id = api_key.site_id
+    WHERE api_key.id = :key_id AND api_key.site_id = CAST(:site AS uuid) AND api_key.revoked_at IS NULL
+        AND (api_key.expires_at IS NULL OR api_key.expires_at > now()) AND site.disabled_at IS NULL
+) AS admitted
+""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +147,8 @@ def authenticate(session: Session, presented: str) -> Principal:
     usable = presented.startswith(MARK) and prefix.isascii() and prefix.isalnum()
     unmarked = or_(ApiKey.used_at.is_(None), ApiKey.used_at < func.now() - USED_STEP)
     found = session.execute(
-        select(ApiKey, unmarked)
+        # Columns, not the entity: this is asked with every request.
+        select(ApiKey.id, ApiKey.site_id, ApiKey.scopes, ApiKey.secret_sha256, unmarked.label("unmarked"))
         .join(Site, Site.id == ApiKey.site_id)
         .where(
             ApiKey.prefix == (prefix if usable else ""),
@@ -147,13 +157,22 @@ def authenticate(session: Session, presented: str) -> Principal:
             Site.disabled_at.is_(None),
         )
     ).one_or_none()
-    key, old = found if found is not None else (None, False)
-    expected = key.secret_sha256 if key is not None else _digest("")
-    if not hmac.compare_digest(expected, _digest(presented)) or key is None:
+    expected = found.secret_sha256 if found is not None else _digest("")
+    if not hmac.compare_digest(expected, _digest(presented)) or found is None:
         raise Unauthorized
-    if old:
-        _mark_used(session, key.id)
-    return Principal(site_id=key.site_id, key_id=key.id, scopes=frozenset(Scope(scope) for scope in key.scopes))
+    if found.unmarked:
+        _mark_used(session, found.id)
+    return Principal(site_id=found.site_id, key_id=found.id, scopes=frozenset(map(Scope, found.scopes)))
+
+
+def readmit(session: Session, principal: Principal) -> bool:
+    """Bind the transaction to the Site of a key that was authenticated seconds ago, in one statement; whether the key
+    still opens it. What was authenticated then is not compared again.
+    """
+    admitted: bool = (
+        session.execute(_READMIT, {"site": str(principal.site_id), "key_id": principal.key_id}).one().admitted
+    )
+    return admitted
 
 
 def _mark_used(session: Session, key_id: UUID) -> None:

@@ -27,10 +27,14 @@ class EngineOutput:
 
 
 class Engine(Protocol):
-    """Runs one Bundle. An engine is made in the process that uses it and does not survive a fork."""
+    """Runs one Bundle. An engine is made in the process that uses it and does not survive a fork.
+
+    `pass_size`: how many radiographs are best run in one pass; `run` takes any number.
+    """
 
     name: EngineName
     version: str
+    pass_size: int
 
     def run(self, batch: NDArray[np.uint8]) -> EngineOutput:
         """`batch` (n, size, size, 1) uint8, n ≥ 1. Raises EngineFailed, or ValueError for another shape or type."""

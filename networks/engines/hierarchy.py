@@ -26,7 +26,7 @@ class HierarchicalEngine:
         self._size = bundle.preprocessing.size
         self._router = load(manifest.part)
         self._specialists = [load(manifest.specialist(region)) for region in manifest.part.labels]
-        self.name, self.version = self._router.name, self._router.version
+        self.name, self.version, self.pass_size = self._router.name, self._router.version, self._router.pass_size
         routed = np.isin(manifest.labels, manifest.part.labels)
         self._routed_columns, self._judged_columns = np.flatnonzero(routed), np.flatnonzero(~routed)
 

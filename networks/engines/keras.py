@@ -22,6 +22,8 @@ class KerasEngine:
     """TensorFlow, on a GPU where there is one. It runs `part` of the Bundle, or its only one."""
 
     name = EngineName.TENSORFLOW
+    # As many as a claim brings: a pass of two costs little more than one of one.
+    pass_size = 256
 
     def __init__(self, bundle: Bundle, *, part: Part | None = None, threads: int = 1) -> None:
         self.version = f"tensorflow {tf.__version__}"

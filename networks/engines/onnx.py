@@ -35,6 +35,8 @@ class OnnxEngine:
     """ONNX Runtime on the CPU. It runs `part` of the Bundle, or its only one."""
 
     name = EngineName.ONNXRUNTIME
+    # On a CPU one by one costs less than a batch, of time and of memory (docs/performance.md).
+    pass_size = 1
 
     def __init__(self, bundle: Bundle, *, part: Part | None = None, threads: int = 1) -> None:
         self.version = f"onnxruntime {onnxruntime.__version__}"

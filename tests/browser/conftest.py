@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.catalogue import said
 from tests.browser.furniture import furnish
@@ -26,6 +26,8 @@ QUIET = [
 ]
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 PATIENCE_MS = 30_000
+# What a page is waited for is waited for as long by `expect`, whose own 5 s a busy machine breaks.
+expect.set_options(timeout=PATIENCE_MS)
 
 Visit = Callable[..., Page]
 Keep = Callable[[Page, str], None]

@@ -153,7 +153,7 @@ class Models:
         try:
             bundle = self._cache.fetch(digest)
             engine = make_engine(self._settings.engine, bundle, threads=threads)
-            engine.warm_up(sorted({1, self._settings.claim_batch}))
+            engine.warm_up(sorted({1, min(engine.pass_size, self._settings.claim_batch)}))
             sanity = _sanity_model(bundle, engine)
         except LucencyError:
             raise

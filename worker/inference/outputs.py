@@ -60,10 +60,19 @@ class Explained:
 def infer(
     model: LoadedModel, prepared: Sequence[PreparedInput], *, claimed_at: float
 ) -> list[Inferred | RejectedInput]:
-    """One pass of the network over all of `prepared`, in their order; refused are rows that are not finite.
+    """The network over all of `prepared`, in their order, as many in a pass as its engine likes; refused are rows that
+    are not finite.
 
     A job that asked for its stability costs one pass more, over its shifts. Raises what the engine raises.
     """
+    size = model.engine.pass_size
+    passes = [prepared[start : start + size] for start in range(0, len(prepared), size)]
+    return [row for entries in passes for row in _pass(model, entries, claimed_at=claimed_at)]
+
+
+def _pass(
+    model: LoadedModel, prepared: Sequence[PreparedInput], *, claimed_at: float
+) -> list[Inferred | RejectedInput]:
     clock = Stopwatch()
     output = model.engine.run(np.stack([entry.tensor for entry in prepared]))
     clock.lap("infer")

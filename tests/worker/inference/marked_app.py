@@ -69,7 +69,7 @@ class MarkedEngine:
     def __init__(self, engine: Any, marks: Marks) -> None:
         self._engine = engine
         self._marks = marks
-        self.name, self.version = engine.name, engine.version
+        self.name, self.version, self.pass_size = engine.name, engine.version, engine.pass_size
 
     def warm_up(self, batch_sizes: Any) -> None:
         self._engine.warm_up(batch_sizes)

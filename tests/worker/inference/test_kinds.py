@@ -132,7 +132,7 @@ def test_stability_is_measured_for_the_jobs_that_ask(
     engine = models.current.engine
 
     class Counted:
-        name, version = engine.name, engine.version
+        name, version, pass_size = engine.name, engine.version, engine.pass_size
 
         def run(self, batch: np.ndarray) -> Any:
             batches.append(len(batch))

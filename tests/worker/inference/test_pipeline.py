@@ -119,7 +119,7 @@ class Altered:
 
     def __init__(self, engine: Any, act: Any) -> None:
         self._engine, self._act = engine, act
-        self.name, self.version = engine.name, engine.version
+        self.name, self.version, self.pass_size = engine.name, engine.version, 8
         self.batches: list[int] = []
 
     def run(self, batch: np.ndarray) -> EngineOutput:
@@ -195,9 +195,7 @@ def test_stopping_claims_nothing(
     assert states(database) == {JobState.QUEUED: 1}
 
 
-def test_stale_result_is_refused_and_its_objects_removed(
-    runtime: InferenceRuntime, database: Database, store: S3Store, site: UUID
-) -> None:
+def test_a_stale_result_is_refused(runtime: InferenceRuntime, database: Database, store: S3Store, site: UUID) -> None:
     job_id = add_job(database, store, site)
 
     def act(_batch: np.ndarray, output: EngineOutput) -> EngineOutput:

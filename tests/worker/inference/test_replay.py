@@ -18,6 +18,7 @@ from core.settings import Settings
 from core.vocabulary import EngineName
 from db.repositories import jobs
 from db.session import Database
+from networks.engines.onnx import OnnxEngine
 from storage.s3 import S3Store
 from storage.store import image_key
 from tests.data import encoded, generated_radiograph
@@ -64,9 +65,22 @@ def names(found: Replayed) -> dict[str, list[str]]:
     }
 
 
-def test_every_place_in_every_batch_is_reproduced(
-    quick: Settings, runtime: InferenceRuntime, database: Database, store: S3Store, site: UUID
+def test_on_a_cpu_radiographs_are_run_one_by_one(
+    runtime: InferenceRuntime, database: Database, store: S3Store, site: UUID
 ) -> None:
+    made = finished(runtime, database, store, site, count=3)
+    assert batches(database, site, made) == [(1, 0)] * 3
+
+
+def test_every_place_in_every_batch_is_reproduced(
+    quick: Settings,
+    runtime: InferenceRuntime,
+    database: Database,
+    store: S3Store,
+    site: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(OnnxEngine, "pass_size", 8)
     made = finished(runtime, database, store, site)
     # Claims double while they come back full: batches of one, two and four.
     assert batches(database, site, made) == [(1, 0), (2, 0), (2, 1), (4, 0), (4, 1), (4, 2), (4, 3)]
