@@ -145,10 +145,15 @@ def lock_content(session: Session, *, site_id: UUID, sha256: str) -> None:
 def take_back(session: Session, *, site_id: UUID, sha256: str) -> bool:
     """Whether the object of this content may be removed: no Image of the Site holds it. Remove it in this transaction.
 
-    It is counted at once, for all to see: an upload that put the same object meanwhile looks whether it is still there.
+    It is counted (`count_removal`): an upload that put the same object meanwhile looks whether it is still there.
     """
     lock_content(session, site_id=site_id, sha256=sha256)
     if is_known(session, site_id=site_id, sha256=sha256):
         return False
-    session.execute(text("SELECT nextval('content_taken_back')"))
+    count_removal(session)
     return True
+
+
+def count_removal(session: Session) -> None:
+    """Counted at once, whatever becomes of the transaction: an object that an upload may have put is about to go."""
+    session.execute(text("SELECT nextval('content_taken_back')"))

@@ -27,7 +27,7 @@ SELECT
             AND (expires_at IS NULL OR expires_at > now()))) AS admitted,
     site.active_limit, site.stored_bytes_limit, coalesce(policy.burned_in, :burned_in) AS burned_in,
     (SELECT id FROM model_version WHERE state = 'active') AS model_version_id,
-    (SELECT last_value FROM content_taken_back) AS taken_back,
+    (SELECT last_value + is_called::int FROM content_taken_back) AS taken_back,
     earlier.id AS earlier_id, earlier.request_hash AS earlier_hash, coalesce(made.id, held.id) AS image_id
 FROM site
 LEFT JOIN site_policy AS policy ON policy.site_id = site.id

@@ -19,7 +19,7 @@ from core.logs import logger
 from core.sealing import InstallationKey, SiteKey
 from core.settings import Settings
 from core.vocabulary import AuditAction
-from db.repositories import audit, erasure, policies
+from db.repositories import audit, erasure, images, policies
 from db.repositories.erasure import Chosen
 from db.session import Database
 from storage.store import ObjectStore, image_key
@@ -111,6 +111,8 @@ class Eraser:
         removed = _entry(chosen)
         with self._database.unit_of_work() as session:
             erasure.stop_jobs(session, chosen)
+            # Whoever puts the same content now looks whether it is still there.
+            images.count_removal(session)
         removed.objects = self._delete(chosen)
         with self._database.unit_of_work() as session:
             removed.rows = erasure.remove(session, chosen, key=key)
@@ -127,11 +129,19 @@ class Eraser:
                     "stored_sha256": chosen.sha256,
                 },
             )
-        removed.objects += self._delete(chosen)
+        removed.objects += self._delete_late(chosen)
         return removed
 
-    def _delete(self, chosen: Chosen) -> list[dict[str, Any]]:
-        described = [self._described(key) for key in self._keys(chosen)]
+    def _delete_late(self, chosen: Chosen) -> list[dict[str, Any]]:
+        """What came while the rows were there: not the original of an upload that was recorded since."""
+        with self._database.unit_of_work() as session:
+            if images.take_back(session, site_id=chosen.site_id, sha256=chosen.sha256):
+                return self._delete(chosen)
+        return self._delete(chosen, original=False)
+
+    def _delete(self, chosen: Chosen, *, original: bool = True) -> list[dict[str, Any]]:
+        kept = set() if original else {image_key(chosen.site_id, chosen.sha256)}
+        described = [self._described(key) for key in self._keys(chosen) if key not in kept]
         self._store.delete([entry["key"] for entry in described])
         return described
 

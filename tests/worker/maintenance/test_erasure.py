@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,7 +15,7 @@ from core.vocabulary import AuditAction, MediaKind, Scope, Verdict
 from db.repositories import audit, erasure, feedback, identities, jobs, sites
 from db.repositories.erasure import Chosen
 from db.repositories.sites import Principal
-from db.session import Database
+from db.session import Database, Session
 from db.tables import Base
 from storage.s3 import S3Store
 from storage.store import image_key, output_prefix
@@ -115,6 +116,31 @@ def _objects(
 ) -> list[dict[str, object]]:
     receipt = eraser(database, store, settings).erase(site, [chosen], what="image", dry_run=True)
     return receipt.images[0].objects
+
+
+def test_the_same_content_that_comes_again_meanwhile_keeps_its_object(
+    database: Database, store: S3Store, settings: Settings, site: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recorded anew when the rows are gone and the last look for objects is still to come."""
+    chosen = add(database, store, site, study="1.5", patient="PA")
+    key, remove = image_key(site, chosen.sha256), erasure.remove
+
+    def then_it_comes_again(session: Session, *given: Any, **named: Any) -> dict[str, int]:
+        removed = remove(session, *given, **named)
+        make_image(session, site, sha256=chosen.sha256)
+        store.put_bytes(key, b"pixels", content_type="application/dicom")
+        return removed
+
+    monkeypatch.setattr(erasure, "remove", then_it_comes_again)
+    with database.unit_of_work() as session:
+        counted = session.scalar(text("SELECT last_value + is_called::int FROM content_taken_back"))
+    receipt = eraser(database, store, settings).erase(site, [chosen], what="image")
+    assert [entry["key"] for entry in receipt.images[0].objects].count(key) == 1
+    assert store.get(key) == b"pixels"
+    assert list(store.list("out/")) == []
+    with database.unit_of_work() as session:
+        now = session.scalar(text("SELECT last_value + is_called::int FROM content_taken_back"))
+        assert now > counted, "an upload under way would not look again"
 
 
 def test_one_of_two_images_leaves_the_study_open_again(
