@@ -25,7 +25,7 @@ from core.settings import Settings
 from db.notifications import CHANGED, FINISHED, Listener
 from db.session import Database, make_database
 from imaging.sandbox.pool import DecoderPool
-from reports.previews import preview_maker
+from reports.previews import Previews
 from storage.pictures import PictureSource
 from storage.s3 import make_store
 from storage.store import DirectStore
@@ -138,7 +138,7 @@ def make_backends(settings: Settings) -> Backends:
         checks=Checks({"store": store.check, "broker": broker.check}),
         limiters=Limiters(),
         decoders=decoders,
-        pictures=PictureSource(store, preview_maker(decoders), folder=settings.temporary_folder),
+        pictures=PictureSource(store, Previews(decoders), folder=settings.temporary_folder),
         keys=KnownKeys(),
         rulebook=SiteRulebook(database, identity),
         identity=identity,

@@ -47,7 +47,8 @@ class ReportedFinding:
 class ReportedImage:
     """The Image that was judged; of DICOM the UIDs as stored, which are not the original ones.
 
-    `attributes`: DICOM JSON (PS3.18 F) of the stored instance, as far as a search answers it.
+    `attributes`: DICOM JSON (PS3.18 F) of the stored instance, as far as a search answers it. `reduced`: a copy of
+    512 px lies beside it.
     """
 
     image_id: UUID
@@ -64,6 +65,7 @@ class ReportedImage:
     study_instance_uid: str | None
     photometric_interpretation: str | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
+    reduced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

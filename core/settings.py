@@ -84,6 +84,8 @@ class Settings(BaseSettings):
     temporary_folder: Path | None = None
     upload_bytes: PositiveInt = 128 * MEBIBYTE
     upload_timeout: PositiveFloat = 60.0
+    # A file of so many bytes is stored with a copy of 512 px, decoded at intake: workers and pictures take that.
+    reduced_from: PositiveInt = MEBIBYTE
     pixel_limit: PositiveInt = 100_000_000
     inflated_bytes: PositiveInt = 512 * MEBIBYTE
     queue_limit: PositiveInt = 1_000_000

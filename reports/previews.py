@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import BinaryIO
 
+from imaging import reduced
 from imaging.sandbox.pool import DecoderPool
 
-LONGEST_SIDE = 512
 
+class Previews:
+    """Makes them, with the decoder processes of `decoders`."""
 
-def preview_maker(decoders: DecoderPool) -> Callable[[BinaryIO, int], bytes]:
-    """What gives the preview of a file of so many bytes. It raises what `DecoderPool.decode` raises."""
+    def __init__(self, decoders: DecoderPool) -> None:
+        self._decoders = decoders
 
-    def preview(file: BinaryIO, size: int) -> bytes:
+    def of_file(self, file: BinaryIO, size: int) -> bytes:
+        """Of a file of so many bytes. Raises what `DecoderPool.decode` raises."""
         # With the first: a process that draws nothing loads no OpenCV.
         from reports.heatmap import encode_preview  # noqa: PLC0415
 
-        return encode_preview(decoders.decode_file(file, size=size, longest_side=LONGEST_SIDE).pixels)
+        return encode_preview(self._decoders.decode_file(file, size=size, longest_side=reduced.LONGEST_SIDE).pixels)
 
-    return preview
+    def of_copy(self, data: bytes) -> bytes:
+        """Of a reduced copy. Raises ImageInvalid."""
+        from reports.heatmap import encode_preview  # noqa: PLC0415
+
+        return encode_preview(reduced.decode(data).pixels)

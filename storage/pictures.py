@@ -8,31 +8,39 @@ from __future__ import annotations
 
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 from uuid import UUID
 
-from core.errors import DiskFull, InputIntegrity, ObjectMissing
+from core.errors import DiskFull, ImageInvalid, InputIntegrity, ObjectMissing
 from core.result_record import Pictures, ResultRecord
-from storage.store import ObjectStore, image_key
+from storage.store import ObjectStore, image_key, reduced_key
 
 # A preview is some 40 kB.
 KEPT_BYTES = 16 * 1024 * 1024
 
-# Decodes a stored file of so many bytes and gives its preview, a grey JPEG.
-Preview = Callable[[BinaryIO, int], bytes]
+
+class PreviewMaker(Protocol):
+    """Makes previews: grey JPEGs."""
+
+    def of_file(self, file: BinaryIO, size: int) -> bytes:
+        """Of a stored file of so many bytes. Raises what decoding raises."""
+        ...
+
+    def of_copy(self, data: bytes) -> bytes:
+        """Of a reduced copy (`imaging.reduced`). Raises ImageInvalid for what is none."""
+        ...
 
 
 class PictureSource:
-    """The pictures of results. Thread-safe; `preview` decodes, `folder` takes what is decoded."""
+    """The pictures of results. Thread-safe; `folder` takes what is decoded."""
 
     def __init__(
-        self, store: ObjectStore, preview: Preview, *, folder: Path | None, kept_bytes: int = KEPT_BYTES
+        self, store: ObjectStore, previews: PreviewMaker, *, folder: Path | None, kept_bytes: int = KEPT_BYTES
     ) -> None:
         self._store = store
-        self._make = preview
+        self._makers = previews
         self._folder = folder
         self._room = kept_bytes
         self._kept: OrderedDict[tuple[UUID, str], bytes] = OrderedDict()
@@ -41,7 +49,9 @@ class PictureSource:
     def fetch(self, record: ResultRecord) -> Pictures:
         """The preview and every heatmap of `record`. Raises as `preview` and `heatmap` do."""
         return Pictures(
-            preview=self.preview(record.site_id, record.image.sha256, key=record.preview_key),
+            preview=self.preview(
+                record.site_id, record.image.sha256, key=record.preview_key, reduced=record.image.reduced
+            ),
             heatmaps={
                 finding.label: self.heatmap(finding.heatmap, key=finding.heatmap_key)
                 for finding in record.findings
@@ -59,8 +69,8 @@ class PictureSource:
             raise InputIntegrity("The explanation's heatmap is missing.")
         return self._stored(key)
 
-    def preview(self, site_id: UUID, sha256: str, *, key: str | None = None) -> bytes:
-        """A grey JPEG of the Site's Image; `key` of one that an older release stored.
+    def preview(self, site_id: UUID, sha256: str, *, key: str | None = None, reduced: bool = False) -> bytes:
+        """A grey JPEG of the Site's Image; `key` of one that an older release stored, `reduced`: it has a copy.
 
         Raises InputIntegrity where its file is missing, StoreUnavailable, DiskFull, and what decoding raises.
         """
@@ -71,11 +81,19 @@ class PictureSource:
             if name in self._kept:
                 self._kept.move_to_end(name)
                 return self._kept[name]
-        with spooled(self._store, image_key(site_id, sha256), folder=self._folder) as file:
-            made = self._make(file, file.seek(0, 2))
+        made = self._of_copy(site_id, sha256) if reduced else None
+        if made is None:
+            with spooled(self._store, image_key(site_id, sha256), folder=self._folder) as file:
+                made = self._makers.of_file(file, file.seek(0, 2))
         with self._lock:
             self._keep(name, made)
         return made
+
+    def _of_copy(self, site_id: UUID, sha256: str) -> bytes | None:
+        try:
+            return self._makers.of_copy(self._store.get(reduced_key(site_id, sha256)))
+        except (ObjectMissing, ImageInvalid):
+            return None  # the file itself is there
 
     def _keep(self, name: tuple[UUID, str], made: bytes) -> None:
         self._room -= len(made) - len(self._kept.pop(name, b""))

@@ -77,6 +77,11 @@ def image_key(site_id: UUID, sha256: str) -> str:
     return f"in/{site_id}/{sha256}"
 
 
+def reduced_key(site_id: UUID, sha256: str) -> str:
+    """Where the reduced copy of an Image lies (`imaging.reduced`), beside its stored bytes."""
+    return f"reduced/{site_id}/{sha256}"
+
+
 def staging_key(site_id: UUID, batch_id: UUID, sha256: str) -> str:
     """Where a client puts a file of a Batch by itself; it stays until it was taken or swept."""
     return f"staging/{site_id}/{batch_id}/{sha256}"

@@ -64,6 +64,7 @@ class _Drawing:
 
     site_id: UUID
     sha256: str
+    reduced: bool
     heatmap: bytes | None
     heatmap_key: str | None
     preview_key: str | None
@@ -112,6 +113,7 @@ def _load_drawing(caller: Caller, job_id: UUID, label: str) -> _Drawing:
         return _Drawing(
             site_id=principal.site_id,
             sha256=found["sha256"],
+            reduced=found["reduced_revision"] is not None,
             heatmap=found["heatmap"],
             heatmap_key=found["heatmap_key"],
             preview_key=found["preview_key"],
@@ -149,7 +151,7 @@ def _draw(backends: Backends, drawing: _Drawing, view: View, opacity: float, box
 
 
 def _preview(backends: Backends, drawing: _Drawing) -> bytes:
-    return backends.pictures.preview(drawing.site_id, drawing.sha256, key=drawing.preview_key)
+    return backends.pictures.preview(drawing.site_id, drawing.sha256, key=drawing.preview_key, reduced=drawing.reduced)
 
 
 def picture_size(rows: int, columns: int) -> tuple[int, int]:

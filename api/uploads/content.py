@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -11,23 +12,28 @@ from uuid_utils.compat import uuid7
 from api.backends import Backends
 from api.site_rules import SiteRules
 from api.uploads.spool import FULL, Spool
-from core.errors import BurnedInPhi, DiskFull, ObjectMissing, Unavailable
+from core.errors import BurnedInPhi, DiskFull, LucencyError, ObjectMissing, Unavailable
 from core.logs import logger
 from core.sealing import SiteKey
 from core.vocabulary import AuditAction, BurnedInPolicy, MediaKind
 from db.repositories import audit, identities, images, intake, quotas
+from db.repositories.images import Reduced
 from db.repositories.intake import Entered
 from db.repositories.sites import Principal
 from db.session import Session
 from db.tables import Image
+from imaging import reduced
 from imaging.dicom_json import search_attributes
 from imaging.first_bytes import header_of
 from imaging.header import Header, Limits
 from imaging.ingest import Scanned, scan, to_store
 from imaging.stored import Stored
-from storage.store import image_key
+from storage.store import image_key, reduced_key
 
 log = logger(__name__)
+
+# An upload waits this long for a decoder that makes its reduced copy, and this long for the copy; else it has none.
+COPY_WAIT_S, COPY_PATIENCE_S = 0.25, 3.0
 
 
 class Content:
@@ -44,6 +50,7 @@ class Content:
         self._stored: Stored | None = None
         self._attributes: dict[str, Any] | None = None
         self._taken_back: int | None = None
+        self._copy: bytes | None = None
 
     @property
     def received_sha256(self) -> str:
@@ -79,6 +86,7 @@ class Content:
             # Known before the put: what is removed after it counts further.
             self._taken_back = self._backends.rulebook.taken_back
             self._stored = self._made()
+            self._copy = self._reduced(self._stored)
             self._put(self._stored)
 
     def record(self, session: Session, entered: Entered) -> Image:
@@ -104,6 +112,7 @@ class Content:
             size_bytes=stored.size,
             quarantined=self._quarantined,
             attributes=self._attributes,
+            reduced=None if self._copy is None else Reduced(reduced.revision(), hashlib.sha256(self._copy).hexdigest()),
             image_id=image_id,
             sealed=sealed,
             patient=stored.patient if sealed is not None else "",
@@ -148,7 +157,7 @@ class Content:
         try:
             with self._backends.database.unit_of_work(site_id=self.site_id) as session:
                 if images.take_back(session, site_id=self.site_id, sha256=self.sha256):
-                    self._backends.store.delete([self._object_key])
+                    self._backends.store.delete([self._object_key, *([self._copy_key] if self._copy else [])])
         except Unavailable as error:
             # Nobody can say now whether it is wanted: the reconciler will, when it is an orphan of age.
             log.warning("object_left", key=self._object_key, code=error.code, refusal=refusal)
@@ -156,6 +165,10 @@ class Content:
     @property
     def _object_key(self) -> str:
         return image_key(self.site_id, self.sha256)
+
+    @property
+    def _copy_key(self) -> str:
+        return reduced_key(self.site_id, self.sha256)
 
     def _require_whole(self) -> None:
         """Have a decoder process see whether every line is there. Raises DicomTruncated, ImageTruncated, and whatever
@@ -208,7 +221,29 @@ class Content:
         except ObjectMissing:
             self._put(self._require_stored())
 
+    def _reduced(self, stored: Stored) -> bytes | None:
+        """The copy of a large file, decoded where its bytes are; None where a worker will do it as well.
+
+        Whatever is wrong with the pixels the job will say.
+        """
+        if stored.size < self._backends.settings.reduced_from:
+            return None
+        try:
+            with self._spool.reading() as file:
+                radiograph = self._backends.decoders.decode_soon(
+                    stored.reading(file),
+                    size=stored.size,
+                    longest_side=reduced.LONGEST_SIDE,
+                    wait_s=COPY_WAIT_S,
+                    timeout_s=COPY_PATIENCE_S,
+                )
+        except LucencyError:
+            return None
+        return None if radiograph is None else reduced.encode(radiograph)
+
     def _put(self, stored: Stored) -> None:
+        if self._copy is not None:
+            self._backends.store.put_bytes(self._copy_key, self._copy, content_type="application/octet-stream")
         with self._spool.reading() as file:
             self._backends.store.put(
                 self._object_key,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -28,11 +29,11 @@ WITH known AS (
 ), added AS (
     INSERT INTO image (id, site_id, study_id, sha256, size_bytes, media_kind, rows, columns, bits_stored,
         transfer_syntax, photometric_interpretation, modality, body_part, sop_class_uid, sop_instance_uid,
-        series_instance_uid, received_sha256, quarantined, attributes)
+        series_instance_uid, received_sha256, quarantined, attributes, reduced_revision, reduced_sha256)
     SELECT :id, :site_id, (SELECT id FROM known UNION ALL SELECT id FROM made), :sha256, :size_bytes, :media_kind,
         :rows, :columns, :bits_stored, :transfer_syntax, :photometric_interpretation, :modality, :body_part,
         :sop_class_uid, :sop_instance_uid, :series_instance_uid, :received_sha256, :quarantined,
-        CAST(:attributes AS jsonb)
+        CAST(:attributes AS jsonb), :reduced_revision, :reduced_sha256
     ON CONFLICT DO NOTHING RETURNING *
 ), kept AS (
     INSERT INTO sealed_identity (image_id, site_id, sealed, patient)
@@ -40,6 +41,14 @@ WITH known AS (
 )
 SELECT * FROM added
 """)
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """The copy of 512 px that is stored beside an Image: what made it (`imaging.reduced.revision`), and its SHA-256."""
+
+    revision: str
+    sha256: str
 
 
 def add(  # noqa: PLR0913 — one keyword a column
@@ -63,6 +72,7 @@ def add(  # noqa: PLR0913 — one keyword a column
     received_sha256: str | None = None,
     quarantined: bool = False,
     attributes: dict[str, Any] | None = None,
+    reduced: Reduced | None = None,
     image_id: UUID | None = None,
     sealed: bytes | None = None,
     patient: str = "",
@@ -93,6 +103,8 @@ def add(  # noqa: PLR0913 — one keyword a column
         "received_sha256": received_sha256,
         "quarantined": quarantined,
         "attributes": None if attributes is None else json.dumps(attributes),
+        "reduced_revision": None if reduced is None else reduced.revision,
+        "reduced_sha256": None if reduced is None else reduced.sha256,
         "sealed": sealed,
         "patient": patient,
     }

@@ -59,6 +59,7 @@ def explanation(session: Session, *, site_id: UUID, job_id: UUID, label: str) ->
             Prediction.columns,
             Image.sha256,
             Image.attributes,
+            Image.reduced_revision,
         )
         .join(Prediction, Prediction.job_id == Job.id)
         .join(Image, Image.id == Job.image_id)
@@ -136,6 +137,7 @@ def _image(image: Image, study_instance_uid: str | None) -> ReportedImage:
         study_instance_uid=study_instance_uid,
         photometric_interpretation=image.photometric_interpretation,
         attributes=image.attributes or {},
+        reduced=image.reduced_revision is not None,
     )
 
 

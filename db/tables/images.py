@@ -29,7 +29,8 @@ class Image(Base):
 
     It is stored de-identified: `sha256` is of the stored bytes, `received_sha256` of the file as it came, and UIDs are
     those of the stored instance. `attributes`: DICOM JSON (PS3.18 F) of what a search answers. `quarantined`: patient
-    data may be burned into its pixels and nobody has looked yet: its jobs are held.
+    data may be burned into its pixels and nobody has looked yet: its jobs are held. `reduced_…`: of the copy of 512 px
+    beside it, if there is one: what made it, and its SHA-256.
     """
 
     __tablename__ = "image"
@@ -40,6 +41,7 @@ class Image(Base):
         CheckConstraint("length(sha256) = 64", name="sha256_length"),
         CheckConstraint("size_bytes > 0 AND rows > 0 AND columns > 0 AND bits_stored > 0", name="sizes_positive"),
         CheckConstraint("length(received_sha256) = 64", name="received_sha256_length"),
+        CheckConstraint("(reduced_revision IS NULL) = (reduced_sha256 IS NULL)", name="reduced_whole"),
         Index("ix_image_received", "site_id", "received_sha256"),
         Index("ix_image_study", "study_id"),
     )
@@ -62,6 +64,8 @@ class Image(Base):
     received_sha256: Mapped[str | None]
     attributes: Mapped[dict[str, Any] | None]
     quarantined: Mapped[bool] = mapped_column(server_default=false())
+    reduced_revision: Mapped[str | None]
+    reduced_sha256: Mapped[str | None]
     created_at: Mapped[datetime] = now_column()
 
 

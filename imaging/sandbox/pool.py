@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import IO, BinaryIO, Self
+from typing import IO, BinaryIO, Literal, Self
 
 import numpy as np
 
@@ -184,6 +184,22 @@ class DecoderPool:
         head = self._ask_for(None, file, size=size, take=taken, longest_side=longest_side)
         return _radiograph(head, b"".join(taken))
 
+    def decode_soon(
+        self, file: BinaryIO, *, size: int, longest_side: int, wait_s: float, timeout_s: float
+    ) -> Radiograph | None:
+        """As `decode_file`, within `timeout_s`; None where no child is free within `wait_s`: for what others may do."""
+        taken: list[bytes] = []
+        try:
+            place = self._free.get(timeout=wait_s)
+        except queue.Empty:
+            return None
+        with self._child(place) as child:
+            file.seek(0)
+            pieces = iter(lambda: file.read(COPY_BYTES), b"")
+            bound = min(timeout_s, self._timeout_s)
+            head = child.ask_for(None, pieces, size=size, longest_side=longest_side, timeout_s=bound, take=taken)
+        return _radiograph(head, b"".join(taken))
+
     def frame(self, file: BinaryIO, *, size: int, target: BinaryIO) -> str:
         """Write the stored values of the frame of the DICOM `file` of `size` bytes to `target` (see `imaging.frames`).
 
@@ -227,9 +243,12 @@ class DecoderPool:
         return head
 
     @contextmanager
-    def _child(self) -> Iterator[_Child]:
-        """A free child that has loaded its codecs. What leaves the block by an error ends it."""
-        child = self._free.get()
+    def _child(self, place: _Child | Literal[False] | None = False) -> Iterator[_Child]:
+        """A free child that has loaded its codecs. What leaves the block by an error ends it.
+
+        `place`: one that was taken already, None if it is to be started.
+        """
+        child = self._free.get() if place is False else place
         try:
             if self._closed:
                 raise DecodeFailed("The decoders are shut down")

@@ -15,6 +15,7 @@ branch_labels = None
 depends_on = None
 
 SOMEWHERE = "num_nonnulls(heatmap, heatmap_key) = 1"
+REDUCED = "(reduced_revision IS NULL) = (reduced_sha256 IS NULL)"
 
 
 def upgrade() -> None:
@@ -22,6 +23,9 @@ def upgrade() -> None:
     op.alter_column("explanation", "heatmap_key", nullable=True)
     op.alter_column("prediction", "preview_key", nullable=True)
     op.create_check_constraint(op.f("ck_explanation_heatmap_somewhere"), "explanation", SOMEWHERE)
+    op.add_column("image", sa.Column("reduced_revision", sa.Text(), nullable=True))
+    op.add_column("image", sa.Column("reduced_sha256", sa.Text(), nullable=True))
+    op.create_check_constraint(op.f("ck_image_reduced_whole"), "image", REDUCED)
     # How often an object of a refused upload was removed (`db.repositories.images.take_back`).
     op.execute("CREATE SEQUENCE content_taken_back; GRANT USAGE, SELECT ON SEQUENCE content_taken_back TO lucency_site")
 
@@ -29,6 +33,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Heatmaps that are in no object are lost: the release before says of these that they are missing."""
     op.execute("DROP SEQUENCE content_taken_back")
+    op.drop_constraint(op.f("ck_image_reduced_whole"), "image")
+    op.drop_column("image", "reduced_revision")
+    op.drop_column("image", "reduced_sha256")
     op.drop_constraint(op.f("ck_explanation_heatmap_somewhere"), "explanation")
     op.execute(
         "UPDATE explanation SET heatmap_key = 'out/' || prediction.job_id || '/' || prediction.fence || '/none.png'"

@@ -164,6 +164,7 @@ BROKEN = [
         " SELECT gen_random_uuid(), site_id, rule_id, job_id FROM delivery"),
     ("uq_delivery_rule_site_id_name", "INSERT INTO delivery_rule (id, site_id, name, kind, target, reports, events)"
         " SELECT gen_random_uuid(), site_id, name, kind, target, reports, events FROM delivery_rule"),
+    ("ck_image_reduced_whole", "UPDATE image SET reduced_revision = 'r'"),
     ("ck_explanation_heatmap_somewhere", "UPDATE explanation SET heatmap_key = 'out/x'"),
     ("uq_explanation_finding_id", "INSERT INTO explanation (id, finding_id, heatmap, regions)"
         " SELECT gen_random_uuid(), finding_id, heatmap, regions FROM explanation"),

@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from core.errors import InputIntegrity
+from core.errors import ImageInvalid, InputIntegrity
 from storage.memory import MemoryStore
 from storage.pictures import PictureSource
-from storage.store import image_key
+from storage.store import image_key, reduced_key
 
 
 class Source:
@@ -20,10 +20,15 @@ class Source:
     def __init__(self, *, kept_bytes: int) -> None:
         self.store = MemoryStore()
         self.decoded: list[bytes] = []
-        self.pictures = PictureSource(self.store, self._decode, folder=None, kept_bytes=kept_bytes)
+        self.pictures = PictureSource(self.store, self, folder=None, kept_bytes=kept_bytes)
         self.site = uuid4()
 
-    def _decode(self, file: BinaryIO, size: int) -> bytes:
+    def of_copy(self, data: bytes) -> bytes:
+        if not data.startswith(b"copy"):
+            raise ImageInvalid
+        return data * 2
+
+    def of_file(self, file: BinaryIO, size: int) -> bytes:
         file.seek(0)
         content = file.read()
         assert len(content) == size
@@ -77,3 +82,16 @@ def test_objects_of_an_older_release() -> None:
     for key in (None, "out/x/1/gone.png"):
         with pytest.raises(InputIntegrity):
             source.pictures.heatmap(None, key=key)
+
+
+def test_a_copy_is_taken_in_place_of_the_file_and_missed_by_nobody() -> None:
+    source = Source(kept_bytes=0)
+    source.add(b"a1")
+    key = reduced_key(source.site, "a1")
+    source.store.put(key, io.BytesIO(b"copy"), size=4, content_type="a/b")
+    assert source.pictures.preview(source.site, "a1", reduced=True) == b"copycopy"
+    assert source.decoded == []
+    source.store.put(key, io.BytesIO(b"else"), size=4, content_type="a/b")
+    assert source.pictures.preview(source.site, "a1", reduced=True) == b"a1" * 20
+    source.store.delete([key])
+    assert source.pictures.preview(source.site, "a1", reduced=True) == b"a1" * 20

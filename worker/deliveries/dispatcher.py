@@ -16,7 +16,7 @@ from db.notifications import DUE, Listener
 from db.repositories import deliveries
 from db.session import Database, make_database
 from imaging.sandbox.pool import DecoderPool
-from reports.previews import preview_maker
+from reports.previews import Previews
 from storage.pictures import PictureSource
 from storage.s3 import make_store
 from worker.deliveries.delivery import Deliverer, lease_of
@@ -104,7 +104,7 @@ def start_dispatcher(settings: Settings) -> Dispatcher:
     database = make_database(settings, application_name="dispatcher", pool_size=POOL)
     # Its process starts with the first report that shows the radiograph.
     decoders = DecoderPool.of(settings, size=1)
-    pictures = PictureSource(make_store(settings), preview_maker(decoders), folder=settings.temporary_folder)
+    pictures = PictureSource(make_store(settings), Previews(decoders), folder=settings.temporary_folder)
     dispatcher = Dispatcher(database=database, pictures=pictures, decoders=decoders, settings=settings)
     dispatcher.start()
     return dispatcher

@@ -22,7 +22,7 @@ from core.vocabulary import AuditAction
 from db.repositories import audit, erasure, images, policies
 from db.repositories.erasure import Chosen
 from db.session import Database
-from storage.store import ObjectStore, image_key
+from storage.store import ObjectStore, image_key, reduced_key
 
 log = logger(__name__)
 
@@ -140,15 +140,15 @@ class Eraser:
         return self._delete(chosen, original=False)
 
     def _delete(self, chosen: Chosen, *, original: bool = True) -> list[dict[str, Any]]:
-        kept = set() if original else {image_key(chosen.site_id, chosen.sha256)}
+        kept = set() if original else set(_originals(chosen))
         described = [self._described(key) for key in self._keys(chosen) if key not in kept]
         self._store.delete([entry["key"] for entry in described])
         return described
 
     def _keys(self, chosen: Chosen) -> list[str]:
         """Every object there is of the Image: what came in, and what any attempt of its jobs wrote."""
-        original = image_key(chosen.site_id, chosen.sha256)
-        keys = [entry.key for entry in self._store.list(original) if entry.key == original]
+        originals = _originals(chosen)
+        keys = [entry.key for original in originals for entry in self._store.list(original) if entry.key == original]
         for job_id in chosen.job_ids:
             keys += [entry.key for entry in self._store.list(f"out/{job_id}/")]
         return keys
@@ -176,6 +176,11 @@ def expire(database: Database, store: ObjectStore, settings: Settings) -> int:
             "expired", site_id=str(site_id), **receipt["totals"] | {"rows": sum(receipt["totals"]["rows"].values())}
         )
     return len(due)
+
+
+def _originals(chosen: Chosen) -> tuple[str, str]:
+    """The stored bytes, and where their reduced copy lies if there is one."""
+    return image_key(chosen.site_id, chosen.sha256), reduced_key(chosen.site_id, chosen.sha256)
 
 
 def _entry(chosen: Chosen) -> Removed:

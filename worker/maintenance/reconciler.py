@@ -22,7 +22,9 @@ T = TypeVar("T")
 
 PAGE = 500
 
-INPUT = re.compile(r"in/(?P<site>[0-9a-f-]{36})/(?P<sha256>[0-9a-f]{64})")
+# The stored bytes of an Image, and the copy beside them.
+INPUTS = ("in/", "reduced/")
+INPUT = re.compile(r"(?:in|reduced)/(?P<site>[0-9a-f-]{36})/(?P<sha256>[0-9a-f]{64})")
 OUTPUT = re.compile(r"out/(?P<job>[0-9a-f-]{36})/(?P<fence>[0-9]{1,18})/[^/]+")
 
 
@@ -53,7 +55,7 @@ def reconcile(database: Database, store: ObjectStore, settings: Settings) -> Rec
 
 def _remove_inputs(database: Database, store: ObjectStore, oldest: datetime) -> int:
     removed = 0
-    for page in pages(_old(store.list("in/"), oldest)):
+    for page in pages(_old(itertools.chain.from_iterable(map(store.list, INPUTS)), oldest)):
         named = {entry.key: match for entry in page if (match := INPUT.fullmatch(entry.key))}
         wanted = {key: (UUID(match["site"]), match["sha256"]) for key, match in named.items()}
         with database.unit_of_work() as session:

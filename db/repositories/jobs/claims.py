@@ -11,11 +11,14 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core.vocabulary import MediaKind
+from db.repositories.images import Reduced
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A Job as held by one worker under one fence. `queued_ms`: from being due to the claim."""
+    """A Job as held by one worker under one fence. `queued_ms`: from being due to the claim. `reduced`: the copy of the
+    Image, if there is one.
+    """
 
     job_id: UUID
     site_id: UUID
@@ -29,6 +32,7 @@ class Claim:
     explain: tuple[str, ...]
     queued_ms: float
     stability: bool = False
+    reduced: Reduced | None = None
 
     def log_context(self) -> dict[str, Any]:
         """Ids and counts for a log line."""
@@ -70,7 +74,8 @@ WITH suspect AS MATERIALIZED (
     SELECT id, 'claimed', 'running', fence, :owner FROM claimed
 )
 SELECT claimed.id, claimed.site_id, claimed.fence, claimed.attempt, claimed.crash_count, image.id AS image_id,
-    image.sha256, image.size_bytes, image.media_kind, claimed.explain, claimed.stability,
+    image.sha256, image.size_bytes, image.media_kind, image.reduced_revision, image.reduced_sha256, claimed.explain,
+    claimed.stability,
     extract(epoch FROM now() - greatest(claimed.run_after, claimed.created_at)) * 1000 AS queued_ms
 FROM claimed JOIN image ON image.id = claimed.image_id
 ORDER BY claimed.priority DESC, claimed.created_at, claimed.id
@@ -124,6 +129,7 @@ def claim(session: Session, *, owner: str, limit: int, lease_s: float, suspects:
             explain=tuple(row["explain"]),
             queued_ms=max(0.0, float(row["queued_ms"])),
             stability=row["stability"],
+            reduced=Reduced(row["reduced_revision"], row["reduced_sha256"]) if row["reduced_revision"] else None,
         )
         for row in rows
     ]

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator
 from uuid import UUID
 
+import numpy as np
 import pytest
 
 from core.errors import InputIntegrity
 from core.vocabulary import MediaKind
+from db.repositories.images import Reduced
 from db.repositories.jobs import Claim
+from imaging import reduced
+from imaging.decode import decode
 from imaging.sandbox.pool import DecoderPool
 from networks.preprocessing import Preprocessing
 from storage.memory import MemoryStore
-from storage.store import image_key
+from storage.store import image_key, reduced_key
 from tests.data import encoded, generated_radiograph
 from worker.inference.inputs import InputLoader
 
@@ -71,3 +76,51 @@ def test_another_sites_object_is_not_read(loader: InputLoader, store: MemoryStor
     store.put_bytes(image_key(OTHER, CLAIM.sha256), PNG, content_type="image/png")
     with pytest.raises(InputIntegrity):
         loader.read(CLAIM, Preprocessing(size=64))
+
+
+COPY = reduced.encode(decode(PNG, longest_side=reduced.LONGEST_SIDE))
+COPY_KEY = reduced_key(SITE, CLAIM.sha256)
+
+
+def with_copy(data: bytes = COPY, *, revision: str | None = None) -> Claim:
+    kept = Reduced(revision or reduced.revision(), hashlib.sha256(data).hexdigest())
+    return dataclasses.replace(CLAIM, reduced=kept)
+
+
+def test_a_copy_is_taken_in_place_of_the_file(loader: InputLoader, store: MemoryStore) -> None:
+    store.put_bytes(KEY, PNG, content_type="image/png")
+    whole = loader.read(CLAIM, Preprocessing(size=64))
+    store.put_bytes(COPY_KEY, COPY, content_type="application/octet-stream")
+    store.delete([KEY])
+    found = loader.read(with_copy(), Preprocessing(size=64))
+    np.testing.assert_array_equal(found.tensor, whole.tensor)
+    assert (found.rows, found.columns, found.window) == (whole.rows, whole.columns, whole.window)
+    assert set(found.timings_ms) == {"fetch", "preprocess"}
+
+
+@pytest.mark.parametrize(
+    ("claim", "stored", "preprocessing"),
+    [
+        (with_copy(revision="another release"), COPY, Preprocessing(size=64)),
+        (with_copy(), COPY, Preprocessing(size=64, source_longest_side=640)),
+        (with_copy(), None, Preprocessing(size=64)),
+        (with_copy(), COPY[:-1] + b"x", Preprocessing(size=64)),
+        (with_copy(b"no copy"), b"no copy", Preprocessing(size=64)),
+    ],
+    ids=["another release", "another side", "gone", "altered", "none"],
+)
+def test_the_file_is_decoded_where_the_copy_is_not_ours(
+    loader: InputLoader, store: MemoryStore, claim: Claim, stored: bytes | None, preprocessing: Preprocessing
+) -> None:
+    store.put_bytes(KEY, PNG, content_type="image/png")
+    if stored is not None:
+        store.put_bytes(COPY_KEY, stored, content_type="application/octet-stream")
+    found = loader.read(claim, preprocessing)
+    assert "decode" in found.timings_ms
+    np.testing.assert_array_equal(found.tensor, loader.read(CLAIM, preprocessing).tensor)
+
+
+def test_another_sites_copy_is_not_read(loader: InputLoader, store: MemoryStore) -> None:
+    store.put_bytes(KEY, PNG, content_type="image/png")
+    store.put_bytes(reduced_key(OTHER, CLAIM.sha256), COPY, content_type="application/octet-stream")
+    assert "decode" in loader.read(with_copy(), Preprocessing(size=64)).timings_ms
