@@ -31,8 +31,8 @@ ERASED_TABLES_KEEP = ("audit_record", "audit_head")
 
 @pytest.fixture(scope="module")
 def private(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Iterator[Platform]:
-    """A platform that may send webhooks to this machine."""
-    made = Platform(tmp_path_factory.mktemp("private"), bundle, delivery_private_addresses=True)
+    """A platform that may send webhooks to this machine, and stores a copy beside each file."""
+    made = Platform(tmp_path_factory.mktemp("private"), bundle, delivery_private_addresses=True, reduced_from=1)
     yield made
     made.close()
 
@@ -124,7 +124,7 @@ def test_canaries_reach_no_sink_and_erasure_leaves_nothing(private: Platform, tm
     stored = dict(objects(private))
     assert [key for key, content in stored.items() if leaks(content)] == []
     assert any(key.startswith("in/") for key in stored)
-    assert any(key.startswith("out/") for key in stored)
+    assert any(key.startswith("reduced/") for key in stored)
     found = [(name, leaks(content)) for name, content in on_disk(private) if leaks(content)]
     assert found == []
 
@@ -135,7 +135,7 @@ def check_erasure(platform: Platform, job: str, tmp_path: Path) -> None:
     rehearsal = erase(platform, "--patient", "-", "--dry-run", stdin=f"{WORD}\n")
     assert rehearsal["totals"]["images"] == 1
     held = {entry["key"] for image in rehearsal["images"] for entry in image["objects"]}
-    assert held == {key for key, _ in objects(platform) if key.startswith(("in/", "out/"))}
+    assert held == {key for key, _ in objects(platform) if key.startswith(("in/", "out/", "reduced/"))}
     receipt = erase(platform, "--patient", "-", "--receipt", str(tmp_path / "receipt.json"), stdin=f"{WORD}\n")
     assert json.loads((tmp_path / "receipt.json").read_text()) == receipt
     canonical = {name: value for name, value in receipt.items() if name != "sha256"}
@@ -145,7 +145,7 @@ def check_erasure(platform: Platform, job: str, tmp_path: Path) -> None:
     assert {entry["key"] for entry in image["objects"]} == held
     assert job in image["jobs"]
     assert {"image", "job", "job_event", "prediction", "finding", "sealed_identity", "study"} <= set(image["rows"])
-    assert [key for key, _ in objects(platform) if key.startswith(("in/", "out/"))] == []
+    assert [key for key, _ in objects(platform) if key.startswith(("in/", "out/", "reduced/"))] == []
     gone = [UUID(job).hex, image["image"], image["stored_sha256"], image["received_sha256"], *image["jobs"]]
     left = [
         table
