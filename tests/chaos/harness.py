@@ -236,7 +236,7 @@ class Platform:
             succeeded = select(JobEvent.job_id).where(JobEvent.kind == JobEventKind.SUCCEEDED.value)
             ends = Counter(session.scalars(succeeded.where(JobEvent.job_id.in_(fences))))
         assert accepted <= set(fences)
-        assert dict(row.tuple() for row in results) == fences
+        assert {row.job_id: row.fence for row in results} == fences
         assert len(results) == len(fences)
         assert ends == dict.fromkeys(fences, 1)
         assert {job_id for job_id, heatmap in heatmaps if heatmap} == set(fences)
