@@ -160,6 +160,7 @@ class Submission:
                     # What was accepted before the rules changed is the same job still.
                     earlier = self._earlier(asked)
                     if earlier is not None:
+                        content.take_back("repeated")
                         return earlier
                     raise
                 content.store()

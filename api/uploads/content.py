@@ -94,9 +94,13 @@ class Content:
 
         Raises InstanceConflict, StorageQuotaExceeded. `note` appends the audit record, last in the transaction.
         """
+        stored, copy = self._require_stored(), self._copied
         if entered.image_id is not None:
-            return intake.image(session, entered.image_id)
-        stored = self._require_stored()
+            image = intake.image(session, entered.image_id)
+            if copy is not None and image.sha256 == stored.sha256:
+                # Ours lies in the store now, whoever's was there.
+                image.reduced_revision, image.reduced_sha256 = copy.revision, copy.sha256
+            return image
         quotas.require_space(
             session, site_id=self.site_id, size_bytes=self._spool.size, limit=entered.stored_bytes_limit
         )
@@ -112,7 +116,7 @@ class Content:
             size_bytes=stored.size,
             quarantined=self._quarantined,
             attributes=self._attributes,
-            reduced=None if self._copy is None else Reduced(reduced.revision(), hashlib.sha256(self._copy).hexdigest()),
+            reduced=copy,
             image_id=image_id,
             sealed=sealed,
             patient=stored.patient if sealed is not None else "",
@@ -165,6 +169,12 @@ class Content:
     @property
     def _object_key(self) -> str:
         return image_key(self.site_id, self.sha256)
+
+    @property
+    def _copied(self) -> Reduced | None:
+        if self._copy is None:
+            return None
+        return Reduced(reduced.revision(), hashlib.sha256(self._copy).hexdigest())
 
     @property
     def _copy_key(self) -> str:

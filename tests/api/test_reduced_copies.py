@@ -61,6 +61,22 @@ def test_a_small_file_gets_none(client: httpx2.Client, database: Database, store
     assert (image_of(database).reduced_revision, keys(store, "reduced/")) == (None, [])
 
 
+def test_one_that_another_release_made_is_replaced_when_the_file_comes_again(
+    client: httpx2.Client, database: Database, store: S3Store
+) -> None:
+    assert submit(client, LARGE).status_code == 202
+    image = image_of(database)
+    key = reduced_key(image.site_id, image.sha256)
+    made, revision, sha256 = store.get(key), image.reduced_revision, image.reduced_sha256
+    with database.unit_of_work() as session:
+        other = session.scalars(select(Image)).one()
+        other.reduced_revision, other.reduced_sha256 = "another release", "e" * 64
+    store.put_bytes(key, b"as another release made it", content_type="application/octet-stream")
+    assert submit(client, LARGE).status_code == 202
+    image = image_of(database)
+    assert (image.reduced_revision, image.reduced_sha256, store.get(key)) == (revision, sha256, made)
+
+
 def test_pixels_that_cannot_be_decoded_are_the_job_s_failure(
     client: httpx2.Client, database: Database, store: S3Store
 ) -> None:
