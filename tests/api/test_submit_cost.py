@@ -37,6 +37,14 @@ def statements() -> Iterator[list[str]]:
         event.remove(Engine, name, listener)
 
 
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known for seconds is known for the test, however busy the machine is."""
+    for name in ("api.known_keys.FRESH_S", "api.site_rules.FRESH_S", "db.repositories.jobs.limits.COUNT_FRESH_S"):
+        monkeypatch.setattr(name, 600.0)
+    monkeypatch.setattr("db.session.IDLE_S", 600.0)
+
+
 @pytest.mark.parametrize("key", [None, "k-1"])
 @pytest.mark.parametrize("kind", ["png", "dicom"])
 def test_one_transaction_and_ten_statements(client: httpx2.Client, kind: str, key: str | None) -> None:
