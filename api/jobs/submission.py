@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePath
 from typing import Any, Protocol
 from uuid import UUID
@@ -225,7 +227,8 @@ class Submission:
                 return None
             else:
                 image = content.record(session, entered)
-                submission = self._placed(session, image, options, explain, asked, entered)
+                enqueue = partial(self._enqueue, session, image, options, explain, asked, entered)
+                submission = self._placed(session, image, explain, enqueue)
                 content.note(session, image, job_id=submission.job.id)
                 submitted = Submitted(job_view(submission.job, image), created=submission.created)
         content.settle(image, entered)
@@ -235,17 +238,15 @@ class Submission:
         self,
         session: Session,
         image: Image,
-        options: SubmitOptions,
         explain: tuple[str, ...],
-        asked: str,
-        entered: Entered,
+        enqueue: Callable[[], jobs.Submission],
     ) -> jobs.Submission:
         """A new job, or the one that does where the upload belongs."""
         if self._place is None:
-            return self._enqueue(session, image, options, explain, asked, entered)
+            return enqueue()
         known = self._place.find(session, image_id=image.id, explain=explain)
         if known is None:
-            submission = self._enqueue(session, image, options, explain, asked, entered)
+            submission = enqueue()
         else:
             submission = jobs.Submission(
                 jobs.get(session, site_id=self._principal.site_id, job_id=known), created=False

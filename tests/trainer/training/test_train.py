@@ -39,15 +39,20 @@ def _train(recipe, *, data, folder, resume=False, max_minutes=None, die_at=None)
     )
 
 
+def _killed_twice(recipe, *, data, folder, moments):
+    """The end of a run that was killed at each of `moments` and resumed."""
+    for number, moment in enumerate(moments):
+        with pytest.raises(_Killed):
+            _train(recipe, data=data, folder=folder, resume=number > 0, die_at=moment)
+    return _train(recipe, data=data, folder=folder, resume=True)
+
+
 def test_resume_ends_where_an_uninterrupted_run_does(recipe, data_set, tmp_path):
     whole, state, _ = _train(recipe, data=data_set, folder=tmp_path / "whole")
     assert state.phase == 2
-    folder = tmp_path / "killed"
-    with pytest.raises(_Killed):
-        _train(recipe, data=data_set, folder=folder, die_at="heads 2/2")
-    with pytest.raises(_Killed):
-        _train(recipe, data=data_set, folder=folder, resume=True, die_at="all 1/3")
-    resumed, again, _ = _train(recipe, data=data_set, folder=folder, resume=True)
+    resumed, again, _ = _killed_twice(
+        recipe, data=data_set, folder=tmp_path / "killed", moments=("heads 2/2", "all 1/3")
+    )
     assert again.best_score == state.best_score
     for found, expected in zip(resumed.get_weights(), whole.get_weights(), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -75,12 +80,9 @@ def test_plateaus_survive_a_kill(recipe, data_set, tmp_path):
     whole, state, _ = _train(stopping, data=data_set, folder=tmp_path / "whole")
     assert (state.phase, len(state.history), state.bests) == (1, 4, {"0": state.best})
     assert [entry["learning_rate"] for entry in state.history] == pytest.approx([0.004, 0.004, 0.002, 0.001])
-    folder = tmp_path / "killed"
-    with pytest.raises(_Killed):
-        _train(stopping, data=data_set, folder=folder, die_at="part 2/9")
-    with pytest.raises(_Killed):
-        _train(stopping, data=data_set, folder=folder, resume=True, die_at="part 4/9")
-    resumed, again, _ = _train(stopping, data=data_set, folder=folder, resume=True)
+    resumed, again, _ = _killed_twice(
+        stopping, data=data_set, folder=tmp_path / "killed", moments=("part 2/9", "part 4/9")
+    )
     rates = [[(e["epoch"], e["learning_rate"]) for e in one.history] for one in (again, state)]
     assert rates[0] == rates[1]
     assert (again.best_score, again.best_epoch) == (state.best_score, state.best_epoch)
