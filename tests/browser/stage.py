@@ -122,11 +122,12 @@ class Stage(Platform):
         return job
 
     def hold_worker(self, *, rows: int = 160) -> str:
-        """Keep the one worker busy with a job until `marks.let_go`; the job's id."""
+        """Keep the one worker busy with a job until `marks.let_go`; the job's id. What is given next stays queued."""
         self.marks.hold()
         job = self.give(marked(HOLD, rows=rows))
         child = self.child_of("worker-a")
         self.until(lambda: child in self.marks.inside(), what="inside the engine")
+        self.until(self.marks.looked_ahead(child).exists, what="nothing claimed ahead")
         return job
 
     def site_id(self, name: str = HOSPITAL) -> UUID:

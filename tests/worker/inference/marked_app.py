@@ -62,6 +62,10 @@ class Marks:
         """The processes that said they are inside `run` with an image marked HOLD."""
         return [int(path.name) for path in self.folder.iterdir() if path.name.isdecimal()]
 
+    def looked_ahead(self, process: int) -> Path:
+        """There while the process runs a batch, has looked for more and found none: it claims nothing until then."""
+        return self.folder / f"looked-{process}"
+
 
 class MarkedEngine:
     """The real engine behind the marks."""
@@ -79,9 +83,11 @@ class MarkedEngine:
             if has_mark(row, POISON) and not self._marks.cured:
                 os.kill(os.getpid(), signal.SIGKILL)
             if has_mark(row, HOLD) and self._marks.holding:
-                (self._marks.folder / str(os.getpid())).touch()
+                inside = self._marks.folder / str(os.getpid())
+                inside.touch()
                 while self._marks.holding:
                     time.sleep(0.02)
+                inside.unlink(missing_ok=True)
         return self._engine.run(batch)
 
 
@@ -94,10 +100,22 @@ def has_mark(row: np.ndarray, value: int) -> bool:
 @signals.worker_process_init.connect
 def _wrap_engine(**_: Any) -> None:
     from worker.app import settings
-    from worker.inference import models
+    from worker.inference import models, pipeline
 
     real = models.make_engine
-    models.make_engine = lambda *args, **kwargs: MarkedEngine(real(*args, **kwargs), Marks(settings.home))
+    marks = Marks(settings.home)
+    models.make_engine = lambda *args, **kwargs: MarkedEngine(real(*args, **kwargs), marks)
+    load, looked = pipeline.Pipeline._load, marks.looked_ahead(os.getpid())
+
+    def _load(self: pipeline.Pipeline, *, suspects: bool) -> pipeline.Loaded | None:
+        if suspects:
+            looked.unlink(missing_ok=True)
+        found = load(self, suspects=suspects)
+        if found is None and not suspects:
+            looked.touch()
+        return found
+
+    pipeline.Pipeline._load = _load  # type: ignore[method-assign]
 
 
 # Imported last: its own handler of the same signal makes the engine, and handlers run in the order of connecting.
