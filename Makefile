@@ -108,8 +108,8 @@ recipes: setup ## Train a step of every recipe with its whole network: the long 
 audits: setup ## Audit the whole published data sets below LUCENCY_DATA; skips where they are not
 	$(PYTEST) -m slow tests/trainer --deselect tests/trainer/recipes/test_recipes.py
 
-bench: setup ## Measure, as ratios within one run; writes benchmarks/results/
-	$(BIN)/python -m benchmarks $(if $(SHORT),--short)
+bench: setup ## Measure all in one run; exit 1 where a goal is missed (BEFORE=tree: against it, in turns; ONLY=http,…; PEERS=1; SHORT=1)
+	$(BIN)/python -m benchmarks $(if $(SHORT),--short) $(if $(BEFORE),--before $(BEFORE)) $(if $(ONLY),--only $(ONLY)) $(if $(PEERS),--peers)
 
 train: setup ## Train the default recipe (DATA=… WEIGHTS=…)
 	$(BIN)/lucency train trainer/recipes/lucency.yaml $(if $(DATA),--data $(DATA)) $(if $(WEIGHTS),--weights $(WEIGHTS))

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: everything in one run, as ratios; a table, and `benchmarks/results/<date>-<label>.json`."""
+"""`python -m benchmarks`: everything in one run, as ratios; a table, a file in benchmarks/results/, and the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,21 +24,235 @@ from typing import Any
 import numpy as np
 import psutil
 
-from benchmarks import costs, decoding, goals, inputs, network, throughput
+from benchmarks import backlog, before, costs, decoding, device, goals, inputs, network, peers, report, throughput
+from benchmarks.figures import Figure, figure
+from benchmarks.load import platform_exchange
 from benchmarks.platform import Platform, platform
 from benchmarks.processes import ROOT, server
 from core.settings import inherited_environment, limit_threads, load_settings
 from networks.bundle import Bundle
 
-VERSIONS = ("onnxruntime", "tensorflow-cpu", "numpy", "imagecodecs", "celery", "sqlalchemy", "fastapi", "uvicorn")
+VERSIONS = (
+    "onnxruntime",
+    "openvino",
+    "tensorflow-cpu",
+    "numpy",
+    "imagecodecs",
+    "celery",
+    "sqlalchemy",
+    "fastapi",
+    "uvicorn",
+)
+RESULTS = ROOT / "benchmarks" / "results"
+WORKER_FORMS = (*inputs.WORKER_KINDS, "raw_dicom_copy")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured. A short run shows that everything runs, and that no ratio fell far."""
+
+    rounds: int
+    seconds: float
+    jobs: int
+    exchanges: int
+    polls: int
+    backlog: int
+
+
+WHOLE = Size(rounds=5, seconds=8, jobs=160, exchanges=64, polls=500, backlog=1_000_000)
+SHORT = Size(rounds=3, seconds=3, jobs=48, exchanges=16, polls=100, backlog=10_000)
+
+
+@dataclass
+class Run:
+    """One run, and what it has measured so far. `inherited`: the environment of servers that choose their threads."""
+
+    bundle_folder: Path
+    folder: Path
+    size: Size
+    inherited: Mapping[str, str]
+    other_tree: Path | None = None
+    figures: dict[str, Figure] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def short(self) -> bool:
+        return self.size is SHORT
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        return Bundle.load(self.bundle_folder)
+
+    @cached_property
+    def data(self) -> Path:
+        return load_settings().data
+
+    def keep(self, section: str, found: tuple[dict[str, Figure], Any]) -> None:
+        """The figures, and beside them what explains them."""
+        self.figures |= found[0]
+        self.details[section] = found[1]
+
+    @contextmanager
+    def platform(self, name: str) -> Iterator[Platform]:
+        """Servers of its own for one section: what another left behind, or how it loaded them, is not seen in it."""
+        folder = self.folder / name
+        folder.mkdir()
+        with platform(folder, self.bundle_folder, inherited=self.inherited) as running:
+            yield running
+
+
+def engines(run: Run) -> None:
+    """Prediction with and without Grad-CAM."""
+    images = network.tensors(run.bundle, inputs.real_files(run.data))
+    seconds, rounds = (0.5, run.size.rounds) if run.short else (1.5, run.size.rounds)
+    measured: dict[str, Any] = {
+        "onnxruntime": network.onnx_grad_cam(run.bundle, images, seconds=seconds, rounds=rounds)
+    }
+    if not run.short:
+        np.save(run.folder / "tensors.npy", images)
+        arguments = [str(run.bundle.path), str(run.folder / "tensors.npy"), str(seconds), str(rounds)]
+        command = [sys.executable, "-m", "benchmarks.network", *arguments]
+        environment = dict(run.inherited) | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"the tensorflow engine was not measured\n{done.stderr[-2000:]}")
+        measured["tensorflow"] = json.loads(done.stdout.splitlines()[-1])
+    figures = {
+        f"grad_cam.{engine}.{batch}": figure(one["ratio"] for one in found[batch])
+        for engine, found in measured.items()
+        for batch in ("b1", "b8")
+    }
+    run.keep("grad_cam", (figures, measured))
+
+
+def decode(run: Run) -> None:
+    """Decoding, per transfer syntax."""
+    side, seconds = run.bundle.preprocessing.source_longest_side, 0.1 if run.short else 0.4
+    rows = 1000 if run.short else inputs.ROWS
+    files = inputs.syntax_files(rows) | ({} if run.short else inputs.reference_files(run.data))
+    run.keep("decode", ({}, decoding.per_syntax(files, seconds=seconds, longest_side=side)))
+
+
+def worker(run: Run) -> None:
+    """The worker against the ideal worker; its start and its memory."""
+    forms = ("jpeg", "raw_dicom") if run.short else WORKER_FORMS
+    kinds = costs.sources_of(inputs.WORKER_KINDS, forms, 2 if run.short else 4)
+    with run.platform("worker") as running:
+        with running.worker() as first:
+            pass  # The Bundle came from the store; the next start finds it on disk.
+        with running.worker():
+            found = throughput.worker_to_ideal(
+                running, run.bundle_folder, kinds, count=run.size.jobs, rounds=run.size.rounds
+            )
+            # After the loads: memory as it is in use.
+            used = costs.memory(running.workers_ready())
+        run.keep("worker_to_ideal", found)
+        starts = []
+        for _ in range(run.size.rounds):
+            with running.worker() as started:
+                starts.append(started.ready_s)
+    figures = {"worker_ready_s": figure(starts), "worker_child_mb": figure([used["child_rss_mb"]] * run.size.rounds)}
+    run.keep("worker", (figures, used | {"first_ready_s": round(first.ready_s, 2)}))
+
+
+def http(run: Run) -> None:
+    """A submit, a poll, and whole exchanges over HTTP, against the stateless yardstick and the naive baseline."""
+    kinds = costs.sources_of(inputs.KINDS, ("jpeg",) if run.short else tuple(inputs.KINDS), 2 if run.short else 4)
+    with run.platform("http") as running:
+        application = ("api.app:create_app", "--factory")
+        with server(*application, environment=running.environment, log=running.folder / "api.log") as (port, process):
+            count = 20 if run.short else 40
+            found = costs.submit_to_put(running, port, process.pid, rounds=run.size.rounds, count=count)
+            run.keep("submit", found)
+            with (
+                running.worker(),
+                throughput.servers(
+                    running, port, run.bundle_folder, inherited=run.inherited, naive=not run.short
+                ) as servers,
+            ):
+                clients = {32: run.size.rounds} if run.short else {1: 2, 8: 2, 32: run.size.rounds}
+                found = throughput.over_http(
+                    servers, kinds, clients=clients, seconds=run.size.seconds, naive=not run.short
+                )
+                run.keep("http", found)
+                images = running.add_images(kinds["jpeg"], 32, first=2_000_000)
+                polled = costs.polls_while_busy(running, port, images, rounds=run.size.rounds, polls=run.size.polls)
+                run.keep("poll", (polled, {"polls": run.size.rounds * run.size.polls}))
+            resident = psutil.Process(process.pid).memory_info().rss / 1e6
+        run.keep("api", ({"api_mb": figure([resident] * run.size.rounds)}, {}))
+        run.keep("transactions", costs.transactions(running, count=run.size.rounds))
+
+
+def simulated_device(run: Run) -> None:
+    """More workers beside a simulated device; and what feeding one costs."""
+    kinds = costs.sources_of(inputs.WORKER_KINDS, WORKER_FORMS, 2)
+    with run.platform("device") as running:
+        scaled = device.scaling(running, kinds["jpeg"], rounds=run.size.rounds, each=run.size.jobs // 2)
+        feeding = device.feeding(running, kinds, rounds=run.size.rounds, count=run.size.jobs // 2)
+    run.keep("device", (scaled, feeding))
+
+
+def backlogs(run: Run) -> None:
+    """What a job costs in the database beside many others."""
+    folder = run.folder / "backlog"
+    folder.mkdir()
+    sizes = (1_000, run.size.backlog)
+    run.keep("backlog", backlog.measure(folder, sizes=sizes, rounds=run.size.rounds, turns=40))
+
+
+def exchanges(run: Run) -> None:
+    """CPU of an exchange by process; where there is another tree, both in turns, and whether they answer the same."""
+    places = {"now": ROOT} | ({} if run.other_tree is None else {"before": run.other_tree})
+    with ExitStack() as stack:
+        trees = {
+            name: stack.enter_context(before.started(tree, run.folder / f"tree-{name}", environment=run.inherited))
+            for name, tree in places.items()
+        }
+        kinds = tuple(inputs.KINDS)
+        run.keep("exchange", before.compare(trees, kinds=kinds, rounds=run.size.rounds, count=run.size.exchanges))
+        if "before" in trees:
+            files = inputs.real_files(run.data) | inputs.syntax_files(600 if run.short else inputs.ROWS)
+            run.keep("same_answers", before.same_answers(trees, files, run.folder / "files"))
+
+
+def others(run: Run) -> None:
+    """Serving libraries with the same graph, each in an environment of its own, beside the platform."""
+    kinds = costs.sources_of(inputs.KINDS, tuple(inputs.KINDS), 4)
+    with (
+        run.platform("peers") as running,
+        running.worker(),
+        server(
+            *("api.app:create_app", "--factory"), environment=running.environment, log=running.folder / "api.log"
+        ) as (port, _),
+        peers.servers(run.bundle, running.folder, inherited=run.inherited) as started,
+    ):
+        exchanges = {"platform": (port, platform_exchange)} | started
+        headers = {"Authorization": f"Bearer {running.api_key}"}
+        found = peers.compare(exchanges, kinds, headers=headers, rounds=run.size.rounds, seconds=run.size.seconds / 2)
+    run.keep("peers", ({}, found))
+
+
+SECTIONS: dict[str, Callable[[Run], None]] = {
+    "engines": engines,
+    "decode": decode,
+    "worker": worker,
+    "http": http,
+    "exchange": exchanges,
+    "device": simulated_device,
+    "backlog": backlogs,
+}
+# Needs packages that are installed for it.
+ON_REQUEST = {"peers": others}
+# What a short run leaves out takes minutes, or is a test's already.
+IN_SHORT = ("engines", "decode", "worker", "http")
 
 
 def main() -> int:
-    """Exit 0 when the run is complete; with --strict 1 where it missed a goal's limit."""
-    arguments = argparse.ArgumentParser(prog="python -m benchmarks")
-    arguments.add_argument("--short", action="store_true", help="a minute; proves that it runs, not what is reached")
-    arguments.add_argument("--strict", action="store_true", help="exit 1 when a goal is missed")
-    arguments.add_argument("--label", default="run")
+    """Exit 1 where a goal was missed; of a short run, where a ratio fell far below that of the last whole one."""
+    arguments = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    arguments.add_argument("--short", action="store_true", help="a minute; guards the ratios of the last whole run")
+    arguments.add_argument("--before", type=Path, help="another tree with its .venv, to be compared with in turns")
+    arguments.add_argument("--peers", action="store_true", help="LitServe and BentoML too, installed for it")
     arguments.add_argument("--bundle", type=Path, default=ROOT / "bundles" / "default")
     arguments.add_argument("--only", default="", help="sections, separated by commas: " + ", ".join(SECTIONS))
     arguments.add_argument("--out", type=Path)
@@ -43,115 +261,48 @@ def main() -> int:
     inherited = inherited_environment()
     limit_threads(1)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    only = set(filter(None, options.only.split(","))) or set(SECTIONS)
+    only = list(filter(None, options.only.split(","))) or (IN_SHORT if options.short else list(SECTIONS))
+    sections = SECTIONS | ON_REQUEST
+    if options.peers:
+        only = [*only, *ON_REQUEST]
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="lucency-bench-"))
+    tree = None if options.before is None else options.before.absolute()
+    run = Run(options.bundle.absolute(), folder, SHORT if options.short else WHOLE, inherited, tree)
+    before_it = facts()
     try:
-        measured = run(options.bundle.absolute(), folder, short=options.short, only=only, inherited=inherited)
+        for name in only:
+            note(f"{name}: {sections[name].__doc__}")
+            sections[name](run)
     except BaseException:
         print(f"logs are kept in {folder}", file=sys.stderr)
         raise
     shutil.rmtree(folder, ignore_errors=True)
-    judged = goals.judge(measured)
-    measured |= {"seconds": round(time.monotonic() - started), "goals": [goal.as_json() for goal in judged]}
-    out = options.out or default_place(options.label, short=options.short)
+    judged = goals.guard(run.figures, goals.reached(RESULTS)) if run.short else goals.judge(run.figures)
+    measured = {
+        "machine": before_it,
+        "bundle": run.bundle.digest,
+        "short": run.short,
+        "seconds": round(time.monotonic() - started),
+        "figures": {name: found.as_json() for name, found in run.figures.items()},
+        "goals": [goal.as_json() for goal in judged],
+        "details": run.details,
+    }
+    whole = not run.short and set(only) >= set(SECTIONS)
+    out = options.out or place(whole=whole)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(measured, indent=1) + "\n")
-    show(measured, judged)
+    if whole and options.out is None:
+        report.write(measured)
+    show(run, judged)
     print(f"\n{measured['seconds']} s; {out}")
-    return int(options.strict and not all(goal.met for goal in judged))
+    return int(not all(goal.met for goal in judged))
 
 
-def default_place(label: str, *, short: bool) -> Path:
-    """A short run proves nothing worth keeping: it goes to a folder that git ignores."""
-    folder = ROOT / "runs" / "benchmarks" if short else ROOT / "benchmarks" / "results"
-    return folder / f"{datetime.now(UTC):%Y-%m-%d}-{'short' if short else label}.json"
-
-
-SECTIONS = ("engines", "decode", "worker", "costs", "http")
-
-
-def run(bundle_folder: Path, folder: Path, *, short: bool, only: set[str], inherited: dict[str, str]) -> dict[str, Any]:
-    """All that `only` names, as JSON."""
-    bundle = Bundle.load(bundle_folder)
-    data = load_settings().data
-    measured: dict[str, Any] = {"machine": facts(), "bundle": bundle.digest, "short": short}
-    if "engines" in only:
-        note("engines: prediction with and without Grad-CAM")
-        measured["grad_cam"] = engines(bundle, folder, data, short=short, inherited=inherited)
-    if "decode" in only:
-        note("decode, per transfer syntax")
-        side, seconds = bundle.preprocessing.source_longest_side, 0.1 if short else 0.4
-        files = inputs.syntax_files(1000 if short else inputs.ROWS) | ({} if short else inputs.reference_files(data))
-        measured["decode"] = decoding.per_syntax(files, seconds=seconds, longest_side=side)
-    if only & {"worker", "costs", "http"}:
-        kinds = {kind: [make(seed) for seed in range(2 if short else 4)] for kind, make in inputs.KINDS.items()}
-        note("servers")
-        with platform(folder, bundle_folder, inherited=inherited) as running:
-            measured |= on_platform(running, bundle_folder, kinds, short=short, only=only, inherited=inherited)
-    return measured
-
-
-def engines(
-    bundle: Bundle, folder: Path, data: Path, *, short: bool, inherited: dict[str, str]
-) -> dict[str, dict[str, Any]]:
-    images = network.tensors(bundle, inputs.real_files(data))
-    measured = {"onnxruntime": network.onnx_grad_cam(bundle, images, seconds=3 if short else 7)}
-    if not short:
-        np.save(folder / "tensors.npy", images)
-        command = [sys.executable, "-m", "benchmarks.network", str(bundle.path), str(folder / "tensors.npy"), "7"]
-        environment = inherited | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise RuntimeError(f"the tensorflow engine was not measured\n{done.stderr[-2000:]}")
-        measured["tensorflow"] = json.loads(done.stdout.splitlines()[-1])
-    return measured
-
-
-def on_platform(
-    running: Platform,
-    bundle: Path,
-    kinds: dict[str, list[inputs.Source]],
-    *,
-    short: bool,
-    only: set[str],
-    inherited: dict[str, str],
-) -> dict[str, Any]:
-    measured: dict[str, Any] = {}
-    if not short:
-        with running.worker() as first_start:
-            # The Bundle came from the store; the next start finds it on disk.
-            measured["worker_first_ready_s"] = round(first_start, 2)
-    with running.worker() as ready:
-        if "worker" in only:
-            note("the worker and the ideal worker")
-            count, rounds = (64, 1) if short else (200, 3)
-            measured["worker_to_ideal"] = throughput.worker_to_ideal(running, bundle, kinds, count=count, rounds=rounds)
-        with server(
-            *("api.app:create_app", "--factory"), environment=running.environment, log=running.folder / "api.log"
-        ) as (port, process):
-            if "costs" in only:
-                note("costs of a submit and a poll")
-                images = running.add_images(kinds["jpeg"], 32, first=2_000_000) * (4 if short else 16)
-                measured["poll"] = costs.polls_while_busy(running, port, images, seconds=2 if short else 6)
-                measured["submit"] = costs.submit_cost(running, port, process.pid, count=40 if short else 120)
-            if "http" in only:
-                note("over HTTP, against the naive baseline and the stateless yardstick")
-                measured["http"] = throughput.over_http(
-                    running,
-                    port,
-                    bundle,
-                    {"jpeg": kinds["jpeg"]} if short else kinds,
-                    inherited=inherited,
-                    clients=(32,) if short else (1, 8, 32),
-                    seconds=4 if short else 8,
-                    naive_requests=16 if short else 32,
-                )
-            api_rss = psutil.Process(process.pid).memory_info().rss
-        # After the loads: memory as it is in use.
-        measured["worker"] = {"ready_s": round(ready, 2)}
-        measured["worker"] |= costs.memory(running.workers_ready()) | {"api_rss_mb": round(api_rss / 1e6, 1)}
-    return measured
+def place(*, whole: bool) -> Path:
+    """Only a whole run is kept: another goes to a folder that git ignores."""
+    folder = RESULTS if whole else ROOT / "runs" / "benchmarks"
+    return folder / f"{datetime.now(UTC):%Y-%m-%d}-{'run' if whole else 'part'}.json"
 
 
 def facts() -> dict[str, Any]:
@@ -184,18 +335,22 @@ def note(text: str) -> None:
     print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
 
-def show(measured: dict[str, Any], judged: list[goals.Judged]) -> None:
-    for name, found in measured.get("decode", {}).items():
+def show(run: Run, judged: Sequence[goals.Judged]) -> None:
+    for name, found in run.details.get("decode", {}).items():
         text = found.get("error") or f"{found['reduced_ms']:8.1f} ms of {found['full_ms']:8.1f} at full size"
         print(f"decode {name:28} {text}")
-    for name, found in measured.get("http", {}).items():
-        rates = [[run["per_second"] for run in found[server]] for server in ("platform", "stateless")]
-        print(f"http {name:14} platform {rates[0]}/s  stateless {rates[1]}/s  naive {found['naive']['per_second']}/s")
-    print(f"\n{'goal':34} {'value':>9}   {'limit':>8} {'aim':>8}")
+    for name, found in run.details.get("http", {}).items():
+        rates = (
+            f"{server} {', '.join(str(one['per_second']) for one in many)}/s"
+            for server, many in found.items()
+            if server != "to_stateless"
+        )
+        print(f"http {name:14} {'  '.join(rates)}")
+    print(f"\n{'figure':32} {'median':>9} {'spread':>21}   bound")
     for goal in judged:
-        value = "-" if goal.value is None else f"{goal.value:.3f}"
-        verdict = ("PASS, aim reached" if goal.aim_met else "PASS") if goal.met else "FAIL"
-        print(f"{goal.name:34} {value:>9}   {goal.sign} {goal.limit:<6g} {goal.aim:<8g} {verdict}")
+        spread = f"{goal.least:.4g} to {goal.greatest:.4g}"
+        verdict = "reached" if goal.met else f"MISSED ({goal.rounds} rounds)"
+        print(f"{goal.name:32} {goal.value:>9.4g} {spread:>21}   {goal.sign} {goal.bound:<8.4g} {verdict}")
 
 
 if __name__ == "__main__":

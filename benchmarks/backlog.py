@@ -17,6 +17,7 @@ from uuid import UUID
 from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 
+from benchmarks.figures import Figure, figure, ratios
 from core.settings import Settings
 from db.repositories import jobs
 from db.session import Database, Session, make_database
@@ -54,20 +55,31 @@ def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m benchmarks.backlog")
     arguments.add_argument("--small", type=int, default=1_000)
     arguments.add_argument("--large", type=int, default=1_000_000)
-    arguments.add_argument("--rounds", type=int, default=150)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--turns", type=int, default=40)
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="lucency-bench-", ignore_cleanup_errors=True) as folder:
-        servers = EmbeddedServers(Path(folder), durable=False)
-        try:
-            servers.postgres.start()
-            servers.postgres.wait_ready()
-            measured = {
-                state: compare(servers, state, sizes=(options.small, options.large), rounds=options.rounds)
-                for state in ("queued", "succeeded")
-            }
-        finally:
-            servers.kill()
-    sys.stdout.write(json.dumps(measured, indent=2) + "\n")
+        sizes = (options.small, options.large)
+        figures, details = measure(Path(folder), sizes=sizes, rounds=options.rounds, turns=options.turns)
+    sys.stdout.write(json.dumps({name: one.as_json() for name, one in figures.items()} | details, indent=2) + "\n")
+
+
+def measure(
+    folder: Path, *, sizes: tuple[int, int], rounds: int, turns: int
+) -> tuple[dict[str, Figure], dict[str, Any]]:
+    """A job's cost beside the second number of jobs ÷ beside the first, waiting and done; each round is of `turns`."""
+    figures: dict[str, Figure] = {}
+    details: dict[str, Any] = {}
+    servers = EmbeddedServers(folder, durable=False)
+    try:
+        servers.postgres.start()
+        servers.postgres.wait_ready()
+        for state in ("queued", "succeeded"):
+            found, details[state] = compare(servers, state, sizes=sizes, rounds=rounds, turns=turns)
+            figures |= found
+    finally:
+        servers.kill()
+    return figures, details
 
 
 class Side:
@@ -97,6 +109,10 @@ class Side:
         engine.dispose()
         with self.database.unit_of_work() as session:
             self.image: UUID = make_image(session, self.site).id
+        self.forget()
+
+    def forget(self) -> None:
+        """What was timed so far."""
         self.phases: dict[str, list[float]] = {"submit": [], "claim": [], "finish": []}
 
     def timed(self, phase: str, work: Callable[[Session], Any]) -> Any:
@@ -107,7 +123,7 @@ class Side:
         self.phases[phase].append((time.perf_counter() - started) * 1000)
         return done
 
-    def round(self) -> None:
+    def turn(self) -> None:
         """Submit a batch, one transaction each; claim as many of what is due, and finish them."""
         for _ in range(BATCH):
             self.timed(
@@ -127,22 +143,17 @@ class Side:
         assert len(done) == BATCH
 
     def per_job(self) -> dict[str, float]:
-        """Milliseconds per job: the median of each phase and their sum; `mean` has the limits' counts in it.
-
-        `quiet` sums the tenth percentiles, which other load on the machine disturbs least.
-        """
+        """Milliseconds per job: the median of each phase and their sum; `mean` has the limits' counts in it."""
         submit, claim, finish = (self.phases[name] for name in ("submit", "claim", "finish"))
         medians = {
             "submit": statistics.median(submit),
             "claim": statistics.median(claim) / BATCH,
             "finish": statistics.median(finish) / BATCH,
         }
-        quiet = [statistics.quantiles(times, n=10)[0] for times in (submit, claim, finish)]
         return {
             **medians,
             "job": sum(medians.values()),
             "mean": sum(map(sum, self.phases.values())) / len(submit),
-            "quiet": quiet[0] + (quiet[1] + quiet[2]) / BATCH,
         }
 
     def seldom(self) -> dict[str, float]:
@@ -164,27 +175,35 @@ class Side:
         return took
 
 
-def compare(servers: EmbeddedServers, state: str, *, sizes: tuple[int, int], rounds: int) -> dict[str, Any]:
-    """Both sizes in turn, round by round, so that the machine's other load meets both alike."""
-    small, large = (Side(servers, state, count) for count in sizes)
-    for side in (small, large) * 5:
-        side.round()
-    for side in (small, large):
-        for times in side.phases.values():
-            times.clear()
+def compare(
+    servers: EmbeddedServers, state: str, *, sizes: tuple[int, int], rounds: int, turns: int
+) -> tuple[dict[str, Figure], dict[str, Any]]:
+    """Both sizes in turn, so that the machine's other load meets both alike."""
+    sides = [Side(servers, state, count) for count in sizes]
+    for side in sides * 5:
+        side.turn()
+    costs: list[list[dict[str, float]]] = [[], []]
     for _ in range(rounds):
-        small.round()
-        large.round()
-    costs = small.per_job(), large.per_job()
-    measured = {
-        "small_ms": costs[0],
-        "large_ms": costs[1],
-        "ratio": {name: costs[1][name] / costs[0][name] for name in costs[0]},
-        "seldom_ms": large.seldom(),
+        for side in sides:
+            side.forget()
+        for _ in range(turns):
+            for side in sides:
+                side.turn()
+        for side, kept in zip(sides, costs, strict=True):
+            kept.append(side.per_job())
+    small, large = costs
+    figures = {f"backlog.{state}": ratios([one["job"] for one in large], [one["job"] for one in small])}
+    if state == "queued":
+        figures["claims_and_finishes_per_s"] = figure(1000 / (one["claim"] + one["finish"]) for one in large)
+    details = {
+        "sizes": sizes,
+        "small_ms": {name: figure(one[name] for one in small).as_json() for name in small[0]},
+        "large_ms": {name: figure(one[name] for one in large).as_json() for name in large[0]},
+        "seldom_ms": sides[1].seldom(),
     }
-    for side in (small, large):
+    for side in sides:
         side.database.dispose()
-    return measured
+    return figures, details
 
 
 if __name__ == "__main__":

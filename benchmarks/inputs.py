@@ -22,6 +22,9 @@ from core.vocabulary import MediaKind
 ROWS, COLUMNS = 2500, 2000
 # Where the two instance UIDs of a generated DICOM file are, with room to spare.
 HEADER_BYTES = 1024
+# In a JPEG's segment of quantization tables: after its marker, length and number.
+QUANTIZERS_AT = 5
+VARIED = 16
 
 
 def radiograph(rows: int = ROWS, columns: int = COLUMNS, *, seed: int = 0) -> NDArray[np.uint8]:
@@ -45,11 +48,18 @@ class Source:
     content: bytes
 
     def variant(self, number: int) -> tuple[bytes, memoryview]:
-        """The file in two pieces, the second of which is not copied. JPEG: a comment; DICOM: another instance UID."""
+        """The file in two pieces, the second of which is not copied.
+
+        DICOM: another instance UID. JPEG: quantizers of the highest frequencies that are others by less than 4; a
+        comment would be taken out, and all would be stored as one.
+        """
         if self.kind is MediaKind.JPEG:
-            comment = f"{number:032d}".encode()
-            segment = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
-            return self.content[:2] + segment, memoryview(self.content)[2:]
+            head = bytearray(self.content[:HEADER_BYTES])
+            table = head.index(b"\xff\xdb") + QUANTIZERS_AT
+            for place in range(64 - VARIED, 64):
+                number, digit = divmod(number, 4)
+                head[table + place] += digit
+            return bytes(head), memoryview(self.content)[HEADER_BYTES:]
         head = self.content[:HEADER_BYTES].replace(instance_uid(0).encode(), instance_uid(number).encode())
         return head, memoryview(self.content)[HEADER_BYTES:]
 
@@ -71,7 +81,29 @@ def raw_dicom(seed: int, *, rows: int = ROWS, columns: int = COLUMNS) -> Source:
     return Source("radiograph.dcm", MediaKind.DICOM, instance(pixels, syntaxes.EXPLICIT))
 
 
+def jpeg_2000(seed: int) -> Source:
+    """A reversible JPEG 2000 CR instance of 12 bits."""
+    pixels = _twelve_bits(seed)
+    frame = imagecodecs.jpeg2k_encode(pixels, codecformat="j2k", reversible=True, bitspersample=12)
+    return Source("radiograph.dcm", MediaKind.DICOM, instance(pixels, "1.2.840.10008.1.2.4.90", frame=frame))
+
+
+def jpeg_lossless(seed: int) -> Source:
+    """A lossless JPEG CR instance of 12 bits."""
+    pixels = _twelve_bits(seed)
+    frame = imagecodecs.jpeg_encode(pixels, bitspersample=12, lossless=True)
+    return Source("radiograph.dcm", MediaKind.DICOM, instance(pixels, "1.2.840.10008.1.2.4.70", frame=frame))
+
+
+def _twelve_bits(seed: int) -> NDArray[np.uint16]:
+    """With noise in the last bits, as a detector's are: without it a lossless coder would have it easy."""
+    noise = np.random.default_rng(seed).integers(0, 16, (ROWS, COLUMNS), dtype=np.uint16)
+    return (radiograph(seed=seed).astype(np.uint16) << 4) | noise
+
+
+# What is sent over HTTP, and by trees of before too; and what a worker is measured with.
 KINDS: dict[str, Callable[[int], Source]] = {"jpeg": jpeg, "raw_dicom": raw_dicom}
+WORKER_KINDS = KINDS | {"jpeg_2000": jpeg_2000, "jpeg_lossless": jpeg_lossless}
 
 
 def instance(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import itertools
 import json
@@ -52,6 +53,13 @@ class Client:
         self._connection.request("POST", path, body=parts, headers=self._headers | sent | (headers or {}))
         return self._answer(200, 202)
 
+    def send_json(self, path: str, source: Source) -> bytes:
+        """POST a variant of `source` as base64 in JSON; the body of the answer. Raises Failed."""
+        content = base64.b64encode(b"".join(source.variant(next(_numbers)))).decode()
+        headers = self._headers | {"Content-Type": "application/json"}
+        self._connection.request("POST", path, body=json.dumps({"file": content}), headers=headers)
+        return self._answer(200)[1]
+
     def _answer(self, *expected: int) -> tuple[int, bytes]:
         response = self._connection.getresponse()
         body = response.read()
@@ -86,6 +94,12 @@ def plain_exchange(client: Client, source: Source) -> bool:
     """One POST, whose answer is the overlay."""
     _, body = client.upload("/predict", source)
     require_png(body)
+    return True
+
+
+def json_exchange(client: Client, source: Source) -> bool:
+    """As `plain_exchange`, the file in JSON."""
+    require_png(client.send_json("/predict", source))
     return True
 
 

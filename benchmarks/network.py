@@ -1,7 +1,7 @@
 """The engines' ceiling, and what Grad-CAM costs on top of a prediction.
 
-`python -m benchmarks.network BUNDLE TENSORS SECONDS` measures the `tensorflow` engine in a process of its own, as
-JSON: TensorFlow's threads and memory are not this process's.
+`python -m benchmarks.network BUNDLE TENSORS SECONDS ROUNDS` measures the `tensorflow` engine in a process of its own,
+as JSON: TensorFlow's threads and memory are not this process's.
 """
 
 from __future__ import annotations
@@ -39,8 +39,13 @@ def batch_of(images: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.resize(images, (count, *images.shape[1:])))
 
 
-def onnx_grad_cam(bundle: Bundle, images: NDArray[np.uint8], *, seconds: float) -> dict[str, Any]:
-    """The serving graph against the same graph cut off at `probabilities`; both as sessions of the engine's options."""
+def onnx_grad_cam(
+    bundle: Bundle, images: NDArray[np.uint8], *, seconds: float, rounds: int
+) -> dict[str, list[dict[str, float]]]:
+    """The serving graph against the same graph cut off at `probabilities`; both as sessions of the engine's options.
+
+    By batch size, each of the rounds, of `seconds` each.
+    """
     import onnx  # noqa: PLC0415 - this measurement only
 
     graph = onnx.load(str(bundle.file(SERVING_GRAPH)))
@@ -59,10 +64,12 @@ def onnx_grad_cam(bundle: Bundle, images: NDArray[np.uint8], *, seconds: float) 
             seconds=seconds,
         )
 
-    return {f"b{count}": summary(compared(batch_of(images, count)), count) for count in BATCHES}
+    return {
+        f"b{count}": [summary(compared(batch_of(images, count)), count) for _ in range(rounds)] for count in BATCHES
+    }
 
 
-def keras_grad_cam(bundle: Bundle, images: NDArray[np.uint8], *, seconds: float) -> dict[str, Any]:
+def keras_grad_cam(bundle: Bundle, images: NDArray[np.uint8], *, seconds: float, rounds: int) -> dict[str, Any]:
     """One tf.function for the prediction alone, the engine for both; and Keras' predict and the textbook's tape."""
     import keras  # noqa: PLC0415 - loads TensorFlow
     import tensorflow as tf  # noqa: PLC0415
@@ -95,9 +102,9 @@ def keras_grad_cam(bundle: Bundle, images: NDArray[np.uint8], *, seconds: float)
     for count in BATCHES:
         batch = batch_of(images, count)
         pair = {"prediction": lambda: prediction(batch), "with_grad_cam": lambda: engine.run(batch)}  # noqa: B023
-        measured[f"b{count}"] = summary(alternating(pair, seconds=seconds), count)
+        measured[f"b{count}"] = [summary(alternating(pair, seconds=seconds), count) for _ in range(rounds)]
     one = batch_of(images, 1)
-    measured["textbook_b1_ms"] = alternating({"textbook": lambda: textbook(one)}, seconds=seconds / 4)["textbook"]
+    measured["textbook_b1_ms"] = alternating({"textbook": lambda: textbook(one)}, seconds=seconds)["textbook"]
     return measured
 
 
@@ -112,9 +119,11 @@ def summary(medians: dict[str, float], count: int) -> dict[str, float]:
     }
 
 
-def main(bundle: str, images: str, seconds: str) -> None:
+def main(bundle: str, images: str, seconds: str, rounds: str) -> None:
     limit_threads(1)
-    json.dump(keras_grad_cam(Bundle.load(Path(bundle)), np.load(images), seconds=float(seconds)), sys.stdout)
+    network = Bundle.load(Path(bundle))
+    measured = keras_grad_cam(network, np.load(images), seconds=float(seconds), rounds=int(rounds))
+    json.dump(measured, sys.stdout)
 
 
 if __name__ == "__main__":

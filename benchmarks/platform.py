@@ -25,11 +25,21 @@ from core.vocabulary import Scope
 from db.repositories import images, jobs
 from db.repositories.sites import create_site, issue_key
 from db.session import Database, make_database
+from imaging import reduced
+from imaging.decode import decode
 from lucency.stack.embedded import EmbeddedServers
 from lucency.stack.environment import environment_of
 from storage.s3 import make_store
-from storage.store import ObjectStore, image_key
+from storage.store import ObjectStore, image_key, reduced_key
 from trainer.shipping.publishing import publish
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A worker, and the seconds from its start until all its children were ready."""
+
+    pid: int
+    ready_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +54,16 @@ class Platform:
     api_key: str
     folder: Path
 
-    def add_images(self, sources: Sequence[Source], count: int, *, first: int) -> list[UUID]:
-        """`count` variants of `sources`, in the store and as Images."""
+    def add_images(self, sources: Sequence[Source], count: int, *, first: int, copies: bool = False) -> list[UUID]:
+        """`count` variants of `sources`, in the store and as Images; `copies`: each with its reduced copy."""
         added = []
         for number in range(first, first + count):
             source = sources[number % len(sources)]
             data = b"".join(source.variant(number))
             sha256 = hashlib.sha256(data).hexdigest()
+            copy = reduced.encode(decode(data, longest_side=reduced.LONGEST_SIDE)) if copies else None
+            if copy is not None:
+                self.store.put_bytes(reduced_key(self.site, sha256), copy, content_type="application/octet-stream")
             self.store.put_bytes(image_key(self.site, sha256), data, content_type=source.kind.content_type)
             with self.database.unit_of_work() as session:
                 image = images.add(
@@ -62,6 +75,9 @@ class Platform:
                     rows=ROWS,
                     columns=COLUMNS,
                     bits_stored=8,
+                    reduced=None
+                    if copy is None
+                    else images.Reduced(reduced.revision(), hashlib.sha256(copy).hexdigest()),
                 )
                 added.append(image.id)
         return added
@@ -77,10 +93,10 @@ class Platform:
                 added.append(submission.job.id)
         return added
 
-    def hint(self) -> None:
+    def hint(self, count: int = 0) -> None:
         """As many hints as there are worker children."""
         celery = make_celery(self.settings)
-        for _ in range(self.settings.worker_concurrency):
+        for _ in range(count or self.settings.worker_concurrency):
             hint_inference(celery)
         celery.close()
 
@@ -122,22 +138,26 @@ class Platform:
             return [int(pid) for pid in session.scalars(text("SELECT pid FROM worker WHERE state = 'ready'"))]
 
     @contextmanager
-    def worker(self) -> Iterator[float]:
-        """An inference worker with all its children ready; the seconds from its start to that."""
+    def worker(
+        self, *, application: str = "worker.app", children: int = 0, extra: Mapping[str, str] | None = None
+    ) -> Iterator[Started]:
+        """An inference worker with all its children ready: as many as there are cores, if not said otherwise."""
+        children = children or self.settings.worker_concurrency
         with self.database.unit_of_work() as session:
             session.execute(text("DELETE FROM worker"))
-        command = ["-m", "celery", "-A", "worker.app", "worker", "-Q", "inference", "-l", "WARNING"]
-        command += ["-n", f"benchmark-{uuid4().hex[:8]}@%h", "-c", str(self.settings.worker_concurrency)]
+        command = [sys.executable, "-m", "celery", "-A", application, "worker", "-Q", "inference", "-l", "WARNING"]
+        command += ["-n", f"benchmark-{uuid4().hex[:8]}@%h", "-c", str(children)]
         log, started = self.folder / "worker.log", time.monotonic()
-        with running(command, environment=self.environment, log=log, number=signal.SIGTERM) as process:
+        environment = dict(self.environment) | dict(extra or {})
+        with running(command, environment=environment, log=log, number=signal.SIGTERM) as process:
             until(
-                lambda: len(self.workers_ready()) >= self.settings.worker_concurrency,
+                lambda: len(self.workers_ready()) >= children,
                 what="the worker is ready",
                 process=process,
                 log=log,
                 timeout=120,
             )
-            yield time.monotonic() - started
+            yield Started(process.pid, time.monotonic() - started)
 
 
 @contextmanager

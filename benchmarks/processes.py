@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -19,13 +19,22 @@ ROOT = Path(__file__).parent.parent
 
 @contextmanager
 def running(
-    command: list[str], *, environment: Mapping[str, str], log: Path, talks: bool = False, number: int = signal.SIGKILL
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    log: Path,
+    talks: bool = False,
+    number: int = signal.SIGKILL,
+    tree: Path = ROOT,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The process while the block runs; its whole group is killed after it. `talks`: over its standard streams."""
+    """The process while the block runs; its whole group is killed after it. `talks`: over its standard streams.
+
+    `tree`: its working folder.
+    """
     with open_log(log) as output:
         process = subprocess.Popen(
-            launched([sys.executable, *command], death_signal=signal.Signals(number)),
-            cwd=ROOT,
+            launched(command, death_signal=signal.Signals(number)),
+            cwd=tree,
             env=dict(environment),
             stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
             stdout=subprocess.PIPE if talks else output,
@@ -43,13 +52,29 @@ def server(
     target: str, *options: str, environment: Mapping[str, str], log: Path
 ) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     """A uvicorn process that listens; its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    command = ["-m", "uvicorn", target, "--port", str(port), "--log-level", "warning", "--no-access-log", *options]
+    port = free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        target,
+        "--port",
+        str(port),
+        "--log-level",
+        "warning",
+        "--no-access-log",
+        *options,
+    ]
     with running(command, environment=environment, log=log) as process:
         until(lambda: listens(port), what=f"{target} listens", process=process, log=log, timeout=120)
         yield port, process
+
+
+def free_port() -> int:
+    """One that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def listens(port: int) -> bool:

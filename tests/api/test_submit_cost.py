@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import httpx2
 import pytest
-from sqlalchemy import Engine, event
 
 from tests.api.test_jobs import submit
 from tests.data import encoded, generated_radiograph, pydicom_file
+from tests.statements import statements
 
 MOST = 10
-
-
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """All that this process sends while the block runs, BEGIN and COMMIT too; of several in one round trip each."""
-    sent: list[str] = []
-
-    def execute(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        sent.extend(part.strip() for part in statement.split(";") if part.strip())
-
-    listeners = {
-        "before_cursor_execute": execute,
-        "begin": lambda _connection: sent.append("BEGIN"),
-        "commit": lambda _connection: sent.append("COMMIT"),
-        "rollback": lambda _connection: sent.append("ROLLBACK"),
-    }
-    for name, listener in listeners.items():
-        event.listen(Engine, name, listener)
-    yield sent
-    for name, listener in listeners.items():
-        event.remove(Engine, name, listener)
 
 
 @pytest.fixture(autouse=True)
