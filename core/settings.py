@@ -7,6 +7,7 @@ environment overrides.
 from __future__ import annotations
 
 import os
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,10 @@ from core.vocabulary import EngineName
 # ONNX Runtime reports to its maker unless this is set before it loads, in this process or the one that started it.
 # Nothing that handles images of patients reports to anybody.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+# OpenVINO reports that it was imported, by its conversion tools. It does without them where they are missing, and is
+# imported in half the time.
+sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 DEFAULT_HOME = Path(".lucency")
 MEBIBYTE = 1024 * 1024

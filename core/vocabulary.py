@@ -131,6 +131,7 @@ class EngineName(StrEnum):
     """The inference engines (`networks.engines`)."""
 
     ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
     TENSORFLOW = "tensorflow"
 
 

@@ -18,6 +18,7 @@ compile api api
 compile worker worker
 compile trainer trainer
 compile gpu gpu
+compile openvino openvino
 compile gateway gateway
 # What builds: the installer itself and our wheel's build backend.
 printf 'uv\nhatchling\neditables\n' | "$uv" pip compile - --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

@@ -18,7 +18,8 @@ from core.errors import BundleInvalid
 from core.vocabulary import DISCLAIMER
 from networks.bundle import MODEL_CARD, Bundle, write_manifest
 from networks.classifier import FEATURES, RadiographClassifier
-from networks.engines.onnx import OUTPUTS, session_options
+from networks.engines.engine import OUTPUTS
+from networks.engines.onnx import session_options
 from networks.grad_cam import ExplainedClassifier
 from networks.manifest import KERAS_MODEL, SERVING_GRAPH, Head, Marginal, findings_of, labels_of
 

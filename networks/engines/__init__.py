@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from core.errors import EngineFailed
 from core.vocabulary import EngineName
 from networks.bundle import Bundle
 from networks.engines.engine import Engine, EngineOutput
 from networks.engines.hierarchy import HierarchicalEngine
 from networks.manifest import Part
+
+if TYPE_CHECKING:
+    from networks.engines.keras import KerasEngine
+    from networks.engines.onnx import OnnxEngine
+    from networks.engines.openvino import OpenVinoEngine
 
 __all__ = ["Engine", "EngineOutput", "make_engine"]
 
@@ -22,10 +30,24 @@ def make_engine(name: EngineName, bundle: Bundle, *, threads: int = 1) -> Engine
 
 
 def _engine(name: EngineName, bundle: Bundle, part: Part, *, threads: int) -> Engine:
-    if name is EngineName.ONNXRUNTIME:
-        from networks.engines.onnx import OnnxEngine  # noqa: PLC0415 - not every image has it
+    try:
+        made = _class(name)
+    except ImportError as error:
+        raise EngineFailed(f"the engine {name} is not installed") from error
+    return made(bundle, part=part, threads=threads)
 
-        return OnnxEngine(bundle, part=part, threads=threads)
-    from networks.engines.keras import KerasEngine  # noqa: PLC0415 - loads TensorFlow, seconds and hundreds of megabytes
 
-    return KerasEngine(bundle, part=part, threads=threads)
+def _class(name: EngineName) -> type[KerasEngine] | type[OnnxEngine] | type[OpenVinoEngine]:
+    match name:
+        case EngineName.ONNXRUNTIME:
+            from networks.engines.onnx import OnnxEngine  # noqa: PLC0415 - not every image has it
+
+            return OnnxEngine
+        case EngineName.OPENVINO:
+            from networks.engines.openvino import OpenVinoEngine  # noqa: PLC0415 - an extra
+
+            return OpenVinoEngine
+        case EngineName.TENSORFLOW:
+            from networks.engines.keras import KerasEngine  # noqa: PLC0415 - TensorFlow: seconds, hundreds of megabytes
+
+            return KerasEngine

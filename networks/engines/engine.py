@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from core.vocabulary import EngineName
 
+# What a serving graph gives, in the order of EngineOutput; graphs of the first release have no features.
+OUTPUTS = ["probabilities", "class_activations", "features"]
+FIRST_OUTPUTS = OUTPUTS[:2]
+
 
 @dataclass(frozen=True, slots=True)
 class EngineOutput:

@@ -13,12 +13,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state
 from core.errors import BundleInvalid, EngineFailed
 from core.vocabulary import EngineName
 from networks.bundle import Bundle
-from networks.engines.engine import EngineOutput, check_batch
+from networks.engines.engine import FIRST_OUTPUTS, OUTPUTS, EngineOutput, check_batch
 from networks.manifest import Part
 
-OUTPUTS = ["probabilities", "class_activations", "features"]
-# Graphs of the first release end here.
-FIRST_OUTPUTS = OUTPUTS[:2]
 # ONNX Runtime's own exceptions have no base in common but Exception.
 FAULTS: tuple[type[Exception], ...] = (
     RuntimeError,
