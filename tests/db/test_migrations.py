@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 from alembic import command
 from sqlalchemy import create_engine, inspect, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from db.commands import alembic_config
-from db.repositories import jobs, model_versions
+from db.repositories import jobs, model_versions, shadow_predictions
 from db.repositories.jobs import FindingRecord
 from tests.factories import make_job, make_model, make_outcome, make_site
 
@@ -124,6 +125,40 @@ def test_down_from_a_result_without_region(empty_database_url: str) -> None:
     command.downgrade(config, "0001")
     with engine.connect() as connection:
         assert connection.execute(text("SELECT region, region_probability FROM prediction")).one() == ("none", 0)
+    engine.dispose()
+    command.upgrade(config, "head")
+    command.check(config)
+
+
+def test_down_from_a_result_of_openvino(empty_database_url: str) -> None:
+    """The release before has no such engine: the one that runs the same graph stands in its place."""
+    config = alembic_config(empty_database_url)
+    command.upgrade(config, "0007")
+    engine = create_engine(empty_database_url)
+    produced = {"engine": "openvino 2026.4.1"}
+    with Session(engine) as session:
+        made = make_outcome(_claimed(session, make_site(session).id), make_model(session).id)
+        of_openvino = replace(made, engine="openvino", produced_by=produced)
+        with pytest.raises(IntegrityError, match="ck_prediction_engine_known"), session.begin_nested():
+            jobs.succeed(session, [of_openvino])
+        session.commit()
+    command.upgrade(config, "head")
+    with Session(engine) as session:
+        assert jobs.succeed(session, [of_openvino])
+        shadow_predictions.record(
+            session,
+            job_id=made.job_id,
+            model_version_id=made.model_version_id,
+            engine="openvino",
+            probabilities={},
+            decisions={},
+            infer_ms=1.0,
+        )
+        session.commit()
+    command.downgrade(config, "0007")
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT engine, produced_by FROM prediction")).one() == ("onnxruntime", produced)
+        assert connection.execute(text("SELECT engine FROM shadow_prediction")).scalar_one() == "onnxruntime"
     engine.dispose()
     command.upgrade(config, "head")
     command.check(config)

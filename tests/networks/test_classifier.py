@@ -9,6 +9,7 @@ from core.errors import BundleInvalid, EngineFailed
 from core.vocabulary import EngineName
 from networks.bundle import write_manifest
 from tests.bundles import tiny_bundle
+from tests.engines import INSTALLED
 from tests.networks.test_grad_cam import _batch, _close, _textbook
 
 pytestmark = [
@@ -62,7 +63,7 @@ def test_the_pieces_are_the_whole():
         np.testing.assert_allclose(parts[name], value, rtol=1e-5, atol=1e-7)
 
 
-def test_both_engines_run_a_deep_head(tmp_path):
+def test_all_engines_run_a_deep_head(tmp_path):
     """Saved, exported, loaded by each engine, against the tape; any batch size; uint8 images only."""
     from networks.engines import make_engine
     from networks.export import write_bundle
@@ -83,7 +84,7 @@ def test_both_engines_run_a_deep_head(tmp_path):
     expected = _textbook(classifier, batch)
     outputs = classifier(batch)
     probabilities = np.concatenate([outputs["class"], outputs["more"]], axis=1)
-    for name in EngineName:
+    for name in INSTALLED:
         engine = make_engine(name, bundle, threads=1)
         engine.warm_up([1, 2])
         output = engine.run(batch)
@@ -103,7 +104,8 @@ def test_a_network_that_is_not_the_manifests(tmp_path):
     from networks.engines import make_engine
 
     fields = tiny_bundle(tmp_path / "bundle").manifest.model_dump()
-    for file, name in (("model.onnx", EngineName.ONNXRUNTIME), ("model.keras", EngineName.TENSORFLOW)):
+    for name in INSTALLED:
+        file = "model.keras" if name is EngineName.TENSORFLOW else "model.onnx"
         (tmp_path / "bundle" / file).write_bytes(b"nothing of the kind")
         bundle = write_manifest(tmp_path / "bundle", fields)
         with pytest.raises(EngineFailed, match="cannot be loaded"):

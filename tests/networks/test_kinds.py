@@ -15,6 +15,7 @@ from networks.bundle import Bundle
 from networks.engines import make_engine
 from networks.manifest import MANIFEST_NAME, parse_manifest
 from tests.bundles import KINDS, MURA_REGIONS, classifier_of, fields_of, sigmoid, unlike_images
+from tests.engines import ENGINES, GRAPH_ENGINES
 
 pytestmark = pytest.mark.keras
 
@@ -24,22 +25,23 @@ def _close(found, expected):
     assert np.abs(found - expected).max() <= 1e-4 * expected.max()
 
 
+@pytest.mark.parametrize("graph_engine", GRAPH_ENGINES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_engines_agree(tiny_bundles, kind):
+def test_engines_agree(tiny_bundles, kind, graph_engine):
     bundle = Bundle.load(tiny_bundles(kind))
     batch = unlike_images(bundle.preprocessing.size)
-    onnx, keras = (make_engine(name, bundle).run(batch) for name in (EngineName.ONNXRUNTIME, EngineName.TENSORFLOW))
+    graph, keras = (make_engine(name, bundle).run(batch) for name in (graph_engine, EngineName.TENSORFLOW))
     labels, grid = len(bundle.labels), bundle.manifest.explanation.grid
-    assert onnx.probabilities.shape == (len(batch), labels)
-    assert onnx.class_activations.shape == (len(batch), labels, *grid)
-    np.testing.assert_allclose(onnx.probabilities, keras.probabilities, atol=1e-4)
-    _close(onnx.class_activations, keras.class_activations)
-    assert onnx.features.shape == (len(batch), 16)
-    np.testing.assert_allclose(onnx.features, keras.features, atol=1e-4)
-    for output in (onnx, keras):
+    assert graph.probabilities.shape == (len(batch), labels)
+    assert graph.class_activations.shape == (len(batch), labels, *grid)
+    np.testing.assert_allclose(graph.probabilities, keras.probabilities, atol=1e-4)
+    _close(graph.class_activations, keras.class_activations)
+    assert graph.features.shape == (len(batch), 16)
+    np.testing.assert_allclose(graph.features, keras.features, atol=1e-4)
+    for output in (graph, keras):
         assert {a.dtype for a in (output.probabilities, output.class_activations, output.features)} == {np.dtype("f4")}
     # Not the same answer to everything: the kinds are told apart by images that are.
-    assert onnx.probabilities.std(axis=0).max() > 0.1
+    assert graph.probabilities.std(axis=0).max() > 0.1
 
 
 def test_features_are_what_the_heads_stand_on(tiny_bundles):
@@ -52,7 +54,8 @@ def test_features_are_what_the_heads_stand_on(tiny_bundles):
     np.testing.assert_allclose(output.features, extractor.predict(batch, verbose=0), atol=1e-5)
 
 
-def test_a_graph_of_the_first_release_has_no_features(tiny_bundles, tmp_path):
+@pytest.mark.parametrize("name", GRAPH_ENGINES)
+def test_a_graph_of_the_first_release_has_no_features(tiny_bundles, tmp_path, name):
     import onnx
 
     from networks.bundle import write_manifest
@@ -64,7 +67,7 @@ def test_a_graph_of_the_first_release_has_no_features(tiny_bundles, tmp_path):
     onnx.save(cut, str(old / "model.onnx"))
     fields = json.loads((old / MANIFEST_NAME).read_text())
     bundle = write_manifest(old, {name: value for name, value in fields.items() if name not in {"format", "files"}})
-    output = make_engine(EngineName.ONNXRUNTIME, bundle).run(unlike_images(64))
+    output = make_engine(name, bundle).run(unlike_images(64))
     assert output.features is None
     assert output.probabilities.shape == (9, 6)
 
@@ -81,7 +84,7 @@ def test_marginals_are_sums_of_calibrated_probabilities(tiny_bundles):
     assert bundle.manifest.region_labels == MURA_REGIONS
 
 
-@pytest.mark.parametrize("name", EngineName)
+@pytest.mark.parametrize("name", ENGINES)
 def test_each_radiograph_goes_to_its_specialist(tiny_bundles, name):
     """A batch equals the router's answer and, row by row, that of the specialist which the router named."""
     from networks.engines.onnx import OnnxEngine

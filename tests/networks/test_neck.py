@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from core.vocabulary import EngineName
 from networks.bundle import Bundle
 from networks.engines import make_engine
+from tests.engines import GRAPH_ENGINES
 from tests.networks.test_grad_cam import _close, _textbook
 
 if TYPE_CHECKING:
@@ -97,9 +98,10 @@ def test_class_activations_are_grad_cam_of_the_gradient_tape(bundle: Bundle) -> 
         _close(given[:, own], expected[:, own])
 
 
-def test_both_engines_agree(bundle: Bundle) -> None:
+@pytest.mark.parametrize("graph_engine", GRAPH_ENGINES)
+def test_engines_agree(bundle: Bundle, graph_engine: EngineName) -> None:
     batch = images(3)
-    graph, keras_model = (make_engine(name, bundle).run(batch) for name in EngineName)
+    graph, keras_model = (make_engine(name, bundle).run(batch) for name in (graph_engine, EngineName.TENSORFLOW))
     np.testing.assert_allclose(graph.probabilities, keras_model.probabilities, atol=1e-5)
     assert graph.class_activations.shape == (3, 5, 36, 36)
     np.testing.assert_allclose(graph.class_activations, keras_model.class_activations, atol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import subprocess
 import sysconfig
@@ -22,6 +23,7 @@ from networks.engines.onnx import OnnxEngine
 from storage.s3 import S3Store
 from storage.store import image_key
 from tests.data import encoded, generated_radiograph
+from tests.engines import needs_openvino
 from tests.worker.factories import QUICK, add_job, publish
 from tests.worker.inference.versions import ALWAYS, NEVER, another_version, publish_beside
 from worker.inference.replay import Replayed, replay
@@ -121,6 +123,31 @@ def test_tensorflow_is_reproduced_too(
     # The settings name another engine: the recorded one is taken.
     for job_id in made:
         assert replay(job_id, database=database, store=store, settings=quick).identical
+    other = replay(made[0], database=database, store=store, settings=quick, engine=EngineName.ONNXRUNTIME)
+    assert [entry.what for entry in other.conditions] == ["engine"]
+    assert all(entry.difference is None or entry.difference < 1e-4 for entry in other.figures)
+
+
+@needs_openvino
+def test_openvino_is_reproduced_too(
+    quick: Settings, database: Database, store: S3Store, site: UUID, bundle: Path
+) -> None:
+    publish(database, store, bundle)
+    runtime = InferenceRuntime(quick.model_copy(update={"engine": EngineName.OPENVINO}), stopping=ShutdownFlag())
+    runtime.start()
+    try:
+        made = finished(runtime, database, store, site, count=3)
+    finally:
+        runtime.close()
+    with database.unit_of_work() as session:
+        result = jobs.result(session, site_id=site, job_id=made[0])
+        assert result.engine == "openvino"
+        assert result.produced_by["engine"] == f"openvino {importlib.metadata.version('openvino')}"
+    # The settings name another engine: the recorded one is taken.
+    for job_id in made:
+        found = replay(job_id, database=database, store=store, settings=quick)
+        assert found.identical, names(found)
+        assert found.conditions == ()
     other = replay(made[0], database=database, store=store, settings=quick, engine=EngineName.ONNXRUNTIME)
     assert [entry.what for entry in other.conditions] == ["engine"]
     assert all(entry.difference is None or entry.difference < 1e-4 for entry in other.figures)
