@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import platform as machine
@@ -123,6 +124,10 @@ def engines(run: Run) -> None:
         for batch in ("b1", "b8")
     }
     run.keep("grad_cam", (figures, measured))
+    if importlib.util.find_spec("openvino") is not None and not run.short:
+        found = [network.openvino_to_onnxruntime(run.bundle, images, seconds=3) for _ in range(rounds)]
+        ratio = figure(one["onnxruntime_cpu_ms"] / one["openvino_cpu_ms"] for one in found)
+        run.keep("engines", ({"openvino_to_onnxruntime": ratio}, found))
 
 
 def decode(run: Run) -> None:

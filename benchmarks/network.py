@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from benchmarks.timing import alternating
+from benchmarks.timing import alternating, cpu_milliseconds
 from core.settings import limit_threads
 from core.vocabulary import EngineName
 from imaging.decode import decode
@@ -66,6 +66,27 @@ def onnx_grad_cam(
 
     return {
         f"b{count}": [summary(compared(batch_of(images, count)), count) for _ in range(rounds)] for count in BATCHES
+    }
+
+
+def openvino_to_onnxruntime(bundle: Bundle, images: NDArray[np.uint8], *, seconds: float) -> dict[str, float]:
+    """A radiograph on one thread: CPU time, and how far the probabilities are apart.
+
+    In turns of several radiographs: the two networks' weights do not lie in a processor's cache together.
+    """
+    names = (EngineName.ONNXRUNTIME, EngineName.OPENVINO)
+    onnx, openvino = (make_engine(name, bundle, threads=1) for name in names)
+    turn = [image[None] for image in batch_of(images, 10)]
+    pair = {
+        "onnxruntime": lambda: [onnx.run(image) for image in turn],
+        "openvino": lambda: [openvino.run(image) for image in turn],
+    }
+    medians = alternating(pair, seconds=seconds, measure=cpu_milliseconds)
+    apart = np.abs(onnx.run(images).probabilities - openvino.run(images).probabilities)
+    return {
+        **{f"{name}_cpu_ms": round(value / len(turn), 3) for name, value in medians.items()},
+        "ratio": round(medians["onnxruntime"] / medians["openvino"], 4),
+        "probabilities_apart": float(apart.max()),
     }
 
 

@@ -146,6 +146,15 @@ def test_a_graph_that_is_none_of_ours(tiny, tmp_path, change, error):
         make_engine(EngineName.OPENVINO, write_manifest(folder, tiny.manifest.model_dump()))
 
 
+def test_its_tools_are_never_loaded(tiny):
+    """They report to its maker; half of the time of its import is theirs."""
+    make_engine(EngineName.OPENVINO, tiny)
+    loaded = {name.partition(".")[0] for name, module in sys.modules.items() if module is not None}
+    assert "openvino" in loaded
+    assert "openvino_telemetry" not in loaded
+    assert sys.modules["openvino.tools.ovc"] is None
+
+
 def test_what_it_raises_in_a_run_is_ours(tiny):
     engine = make_engine(EngineName.OPENVINO, tiny)
 
