@@ -48,7 +48,7 @@ class Decoded:
     overshoots: bool = False
 
 
-def decode_frame(image: DicomImage, data: bytes, *, size: tuple[int, int]) -> Decoded:
+def decode_frame(image: DicomImage, data: bytes | memoryview, *, size: tuple[int, int]) -> Decoded:
     """The frame `data` of `image`, with at least `size` (rows, columns).
 
     Raises PixelsInconsistent where the result differs from Rows × Columns, and DicomTruncated where a frame without its
@@ -57,6 +57,7 @@ def decode_frame(image: DicomImage, data: bytes, *, size: tuple[int, int]) -> De
     syntax = image.transfer_syntax
     if syntax in syntaxes.NATIVE:
         return Decoded(_native(image, data))
+    data = bytes(data)
     if syntax == syntaxes.RLE:
         return Decoded(_rle(image, data))
     if image.frame is None:
@@ -101,7 +102,7 @@ def _shaped(image: DicomImage, values: Stored) -> Stored:
     return values.reshape(image.rows, image.columns, 3)
 
 
-def _native(image: DicomImage, data: bytes) -> Stored:
+def _native(image: DicomImage, data: bytes | memoryview) -> Stored:
     """PS3.5 section 8.1.1 and annex A.1–A.3, A.5."""
     if image.photometric == "YBR_FULL_422":
         raise NotApplicable("Uncompressed subsampled colour is not supported")
@@ -110,8 +111,9 @@ def _native(image: DicomImage, data: bytes) -> Stored:
         if image.elements.encoding.big_endian and image.elements.pixel_vr == b"OW" and values.size % 2 == 0:
             values = values.view(">u2").astype("<u2").view(np.uint8)
         return _shaped(image, values)
-    values = np.frombuffer(data, image.elements.encoding.order + "u2")
-    return _shaped(image, values.astype(np.uint16, copy=False))
+    values = np.frombuffer(data, image.elements.encoding.order + "u2").astype(np.uint16, copy=False)
+    # In a file that is mapped they may lie at an odd address.
+    return _shaped(image, np.require(values, requirements="A"))
 
 
 def _rle(image: DicomImage, data: bytes) -> Stored:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zlib
 
 import numpy as np
@@ -14,6 +13,7 @@ from core.vocabulary import MediaKind
 from imaging.aspect import square_size
 from imaging.codecs import CODEC_FAULTS, decode_frame
 from imaging.dicom import DicomImage, scan_dicom
+from imaging.file_data import FileData
 from imaging.greyscale import grey_levels, stored_values
 from imaging.header import Limits
 from imaging.identify import HEAD_BYTES, identify
@@ -23,7 +23,7 @@ from imaging.raster_scan import scan_jpeg, scan_png
 from imaging.resize import fitted, target_size
 
 
-def decode(data: bytes, *, longest_side: int, limits: Limits | None = None) -> Radiograph:
+def decode(data: bytes | FileData, *, longest_side: int, limits: Limits | None = None) -> Radiograph:
     """The radiograph in the DICOM, PNG or JPEG file `data`, with a longest side of at most `longest_side` pixels.
 
     Raises subclasses of InputRejected for what the pre-scan refuses and for colour, and DecodeFailed for all else
@@ -31,16 +31,16 @@ def decode(data: bytes, *, longest_side: int, limits: Limits | None = None) -> R
     codec stumbles over; nothing else.
     """
     try:
-        return _decode(data, longest_side, limits or Limits())
+        return _decode(FileData.of(data), longest_side, limits or Limits())
     except LucencyError:
         raise
     except CODEC_FAULTS as error:
         raise DecodeFailed from error
 
 
-def _decode(data: bytes, longest_side: int, limits: Limits) -> Radiograph:
-    kind = identify(data[:HEAD_BYTES])
-    file = io.BytesIO(data)
+def _decode(data: FileData, longest_side: int, limits: Limits) -> Radiograph:
+    kind = identify(data.head(HEAD_BYTES))
+    file = data.reading()
     if kind is MediaKind.DICOM:
         image = scan_dicom(file, limits=limits)
         header, photometric = image.header, image.photometric
@@ -48,14 +48,14 @@ def _decode(data: bytes, longest_side: int, limits: Limits) -> Radiograph:
     else:
         raster = (scan_png if kind is MediaKind.PNG else scan_jpeg)(file, limits=limits)
         header, photometric = raster.header, "MONOCHROME2"
-        pixels = decode_raster(raster, data, longest_side=longest_side)
+        pixels = decode_raster(raster, data.whole(), longest_side=longest_side)
     return Radiograph(
         pixels=np.ascontiguousarray(pixels), rows=header.rows, columns=header.columns, bits_stored=header.bits_stored,
         photometric_interpretation=photometric, transfer_syntax=header.transfer_syntax, media_kind=kind,
     )  # fmt: skip
 
 
-def _dicom_pixels(image: DicomImage, data: bytes, longest_side: int, limits: Limits) -> NDArray[np.uint8]:
+def _dicom_pixels(image: DicomImage, data: FileData, longest_side: int, limits: Limits) -> NDArray[np.uint8]:
     """As a reader sees them: square, however the stored ones are (PS3.3 C.7.6.3.1.7)."""
     size = target_size(*square_size(image.rows, image.columns, image.aspect), longest_side)
     decoded = decode_frame(image, frame_bytes(image, data, limits), size=asked_of(image, size))
@@ -87,16 +87,16 @@ def luminance(image: DicomImage, values: NDArray[np.generic]) -> NDArray[np.uint
     return grey(channels)
 
 
-def frame_bytes(image: DicomImage, data: bytes, limits: Limits) -> bytes:
+def frame_bytes(image: DicomImage, data: FileData, limits: Limits) -> bytes | memoryview:
     """The one frame of `image` as it lies in the file `data`: a codestream, or native values."""
     if image.transfer_syntax == syntaxes.DEFLATED:
         start, length = image.pixel_ranges[0]
         return _inflated(image, data, limits)[start : start + length]
-    view = memoryview(data)
-    return b"".join(view[start : start + length] for start, length in image.pixel_ranges)
+    parts = [data.part(start, length) for start, length in image.pixel_ranges]
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _inflated(image: DicomImage, data: bytes, limits: Limits) -> bytes:
+def _inflated(image: DicomImage, data: FileData, limits: Limits) -> bytes:
     start, length = image.pixel_ranges[0]
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    return inflater.decompress(memoryview(data)[image.data_set_start :], min(start + length, limits.inflated_bytes))
+    return inflater.decompress(memoryview(data.whole())[image.data_set_start :], min(start + length, limits.inflated_bytes))

@@ -9,7 +9,6 @@ C.7.6.3.1.7) stay so: the viewer gives the picture its shape.
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from imaging.codecs import decode_frame
 from imaging.decode import frame_bytes, luminance
 from imaging.dicom import DicomImage, scan_dicom
 from imaging.display import small_is_bright
+from imaging.file_data import FileData
 from imaging.greyscale import HIGH, LOW, modality_table, padding_mask, stored_values, voi_table
 from imaging.header import Limits
 from imaging.identify import HEAD_BYTES, identify
@@ -33,7 +33,7 @@ SAMPLED = 4_000_000
 Values = NDArray[Any]
 
 
-def full_depth(data: bytes, *, limits: Limits) -> tuple[dict[str, object], bytes]:
+def full_depth(data: bytes | FileData, *, limits: Limits) -> tuple[dict[str, object], bytes]:
     """Fields and little-endian values (h, w) of the DICOM, PNG or JPEG file `data`.
 
     Fields: `rows`, `columns`; `bits`, 8 or 16, of a value; `signed`; `aspect`, how many times a pixel is higher than
@@ -41,15 +41,16 @@ def full_depth(data: bytes, *, limits: Limits) -> tuple[dict[str, object], bytes
     between which it is shown where nothing else is asked.
     Raises what `imaging.decode.decode` raises, and what codecs do.
     """
-    kind = identify(data[:HEAD_BYTES])
+    data = FileData.of(data)
+    kind = identify(data.head(HEAD_BYTES))
     aspect = 1.0
     if kind is MediaKind.DICOM:
-        image = scan_dicom(io.BytesIO(data), limits=limits)
+        image = scan_dicom(data.reading(), limits=limits)
         values, picture = _dicom(image, data, limits)
         aspect = image.aspect
     else:
         scan = scan_png if kind is MediaKind.PNG else scan_jpeg
-        values = picture = full_raster(scan(io.BytesIO(data), limits=limits), data)
+        values = picture = full_raster(scan(data.reading(), limits=limits), data.whole())
     fields = {"rows": values.shape[0], "columns": values.shape[1], "bits": values.dtype.itemsize * 8}
     fields |= {"signed": values.dtype.kind == "i", "aspect": aspect}
     return fields | _spread(picture), values.astype(_little(values)).tobytes()
@@ -59,7 +60,7 @@ def _little(values: Values) -> np.dtype[Any]:
     return values.dtype.newbyteorder("<")
 
 
-def _dicom(image: DicomImage, data: bytes, limits: Limits) -> tuple[Values, Values]:
+def _dicom(image: DicomImage, data: FileData, limits: Limits) -> tuple[Values, Values]:
     """The values, and those of them that are no padding."""
     decoded = decode_frame(image, frame_bytes(image, data, limits), size=(image.rows, image.columns))
     if image.samples == 3:

@@ -5,7 +5,6 @@ Raises what `imaging.decode.decode` raises.
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import replace
 from typing import Any
@@ -21,6 +20,7 @@ from imaging.decode import asked_of, frame_bytes, luminance
 from imaging.decode_requests import MAX_SIDE, DecodeRequest, FrameRequest, FullDepthRequest, PictureRequest
 from imaging.depth import full_depth
 from imaging.dicom import DicomImage, scan_dicom
+from imaging.file_data import FileData
 from imaging.greyscale import grey_levels, own_levels, stored_values, window
 from imaging.header import Limits
 from imaging.picture import encoded, fit
@@ -29,12 +29,13 @@ from imaging.resize import fitted, target_size
 PICTURE_PIXELS = 16_000_000
 
 
-def answer(data: bytes, request: DecodeRequest, *, limits: Limits) -> tuple[dict[str, object], bytes]:
+def answer(data: bytes | FileData, request: DecodeRequest, *, limits: Limits) -> tuple[dict[str, object], bytes]:
     """The fields that describe what was asked for, and its bytes."""
     try:
+        data = FileData.of(data)
         if isinstance(request, FullDepthRequest):
             return full_depth(data, limits=limits)
-        image = scan_dicom(io.BytesIO(data), limits=limits)
+        image = scan_dicom(data.reading(), limits=limits)
         if isinstance(request, FrameRequest):
             return frame(image, data, limits)
         return {"media_type": request.format.media_type}, picture(image, data, request, limits)
@@ -44,7 +45,7 @@ def answer(data: bytes, request: DecodeRequest, *, limits: Limits) -> tuple[dict
         raise DecodeFailed from error
 
 
-def frame(image: DicomImage, data: bytes, limits: Limits) -> tuple[dict[str, object], bytes]:
+def frame(image: DicomImage, data: FileData, limits: Limits) -> tuple[dict[str, object], bytes]:
     """The stored values (PS3.5 section 8.1.1), little endian, `Bits Allocated` each, colour by pixel.
 
     Fields: `photometric` is what the values are in: RGB where a codec has turned YBR into it.
@@ -68,7 +69,7 @@ def _in_container(image: DicomImage, decoded: Decoded) -> NDArray[np.generic]:
     return values.astype(container)
 
 
-def picture(image: DicomImage, data: bytes, request: PictureRequest, limits: Limits) -> bytes:
+def picture(image: DicomImage, data: FileData, request: PictureRequest, limits: Limits) -> bytes:
     """An encoded 8-bit picture of at most PICTURE_PIXELS before it is fitted into a viewport."""
     if request.source is None:
         return encoded(_grey(image, data, request, limits), request)
@@ -79,7 +80,7 @@ def picture(image: DicomImage, data: bytes, request: PictureRequest, limits: Lim
     return encoded(pixels, replace(request, source=whole))
 
 
-def _grey(image: DicomImage, data: bytes, request: PictureRequest, limits: Limits) -> NDArray[np.uint8]:
+def _grey(image: DicomImage, data: FileData, request: PictureRequest, limits: Limits) -> NDArray[np.uint8]:
     """The part of the frame that is asked for, no more of it than is shown, in square pixels."""
     shown = square_size(image.rows, image.columns, image.aspect)
     longest = MAX_SIDE

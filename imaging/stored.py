@@ -21,8 +21,8 @@ class Pieces(io.RawIOBase):
     """Reads `pieces` one after another, as one file; `file` is where their ranges lie."""
 
     def __init__(self, file: BinaryIO, pieces: Sequence[Piece]) -> None:
-        self._file = file
-        self._pieces = pieces
+        self.file = file
+        self.pieces = pieces
         self._index = 0
         self._inside = 0
         self._position = 0
@@ -41,15 +41,15 @@ class Pieces(io.RawIOBase):
         if whence != io.SEEK_SET:
             raise io.UnsupportedOperation
         self._index, self._inside, self._position = 0, offset, offset
-        while self._index < len(self._pieces) and self._inside >= length_of(self._pieces[self._index]):
-            self._inside -= length_of(self._pieces[self._index])
+        while self._index < len(self.pieces) and self._inside >= length_of(self.pieces[self._index]):
+            self._inside -= length_of(self.pieces[self._index])
             self._index += 1
         return offset
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to `size` bytes, fewer at the end only; none after it."""
         parts = []
-        while size != 0 and self._index < len(self._pieces):
+        while size != 0 and self._index < len(self.pieces):
             part = self._some(size)
             if not part:
                 self._index, self._inside = self._index + 1, 0
@@ -61,13 +61,13 @@ class Pieces(io.RawIOBase):
         return b"".join(parts)
 
     def _some(self, size: int) -> bytes:
-        piece = self._pieces[self._index]
+        piece = self.pieces[self._index]
         if isinstance(piece, bytes):
             return piece[self._inside :] if size < 0 else piece[self._inside : self._inside + size]
         start, length = piece
         left = length - self._inside
-        self._file.seek(start + self._inside)
-        return self._file.read(left if size < 0 else min(size, left))
+        self.file.seek(start + self._inside)
+        return self.file.read(left if size < 0 else min(size, left))
 
 
 @dataclass(frozen=True, slots=True)
