@@ -99,4 +99,6 @@ def frame_bytes(image: DicomImage, data: FileData, limits: Limits) -> bytes | me
 def _inflated(image: DicomImage, data: FileData, limits: Limits) -> bytes:
     start, length = image.pixel_ranges[0]
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    return inflater.decompress(memoryview(data.whole())[image.data_set_start :], min(start + length, limits.inflated_bytes))
+    return inflater.decompress(
+        memoryview(data.whole())[image.data_set_start :], min(start + length, limits.inflated_bytes)
+    )

@@ -1,4 +1,4 @@
-"""The bytes of one file, wherever they lie: in memory, or in a mapping of a file that is copied only where it must be."""
+"""The bytes of one file, wherever they lie: in memory, or in a mapped file, of which nothing is copied without need."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def stored_values(image: DicomImage, values: NDArray[Any], *, overshoots: bool) 
         return np.asarray(np.clip(values, bottom, top), dtype=np.int16 if image.signed else np.uint16)
     whole = bits == values.dtype.itemsize * 8
     if not whole:
-        values = (values >> low_bit) & ((1 << bits) - 1)
+        values = (values >> low_bit if low_bit else values) & ((1 << bits) - 1)
     if not image.signed:
         return values
     sign = 1 << (bits - 1)

@@ -37,9 +37,8 @@ class Pieces(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """To a position from the start. Raises io.UnsupportedOperation for any other `whence`."""
         if whence != io.SEEK_SET:
-            raise io.UnsupportedOperation
+            offset += self._position if whence == io.SEEK_CUR else sum(map(length_of, self.pieces))
         self._index, self._inside, self._position = 0, offset, offset
         while self._index < len(self.pieces) and self._inside >= length_of(self.pieces[self._index]):
             self._inside -= length_of(self.pieces[self._index])

@@ -1,19 +1,22 @@
 """The pool of decoder processes: what a hostile file can do ends with the child.
 
 The children are plain subprocesses of `python -m imaging.sandbox.child`, which stay and answer one request after the
-other over their standard streams (docs/decisions/0001-decoders-are-subprocesses.md).
+other over their standard streams (docs/decisions/0001-decoders-are-subprocesses.md). They read a file on disk
+themselves (docs/decisions/0032-bytes-of-an-upload.md).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import queue
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, BinaryIO, Literal, Self
@@ -26,7 +29,8 @@ from core.vocabulary import MediaKind
 from imaging.decode_requests import DecodeRequest, FrameRequest, FullDepthRequest, PictureRequest, written
 from imaging.header import Limits
 from imaging.radiograph import Radiograph
-from imaging.sandbox.protocol import ANSWER, REQUEST
+from imaging.sandbox.protocol import ANSWER, REQUEST, SENT, table
+from imaging.stored import Pieces
 
 # Nothing of the parent's environment reaches the child but what a dynamic loader may need.
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
@@ -47,21 +51,61 @@ def error_classes() -> dict[str, type[LucencyError]]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    """A file on its way to a child: the table of its pieces, the bytes that are sent, and what the others lie in."""
+
+    listed: bytes
+    sent: Iterable[bytes]
+    length: int
+    descriptor: int | None = None
+
+    @classmethod
+    def of(cls, data: bytes) -> _Laid:
+        return cls(table([(SENT, len(data))]), (data,), len(data))
+
+
+@contextmanager
+def _laid(file: BinaryIO, size: int) -> Iterator[_Laid]:
+    """`file` of `size` bytes: its descriptor, which can only be read; what has none is sent as it is read."""
+    file.seek(0)  # which writes what is buffered
+    on_disk, pieces = (file.file, file.pieces) if isinstance(file, Pieces) else (file, ((0, size),))
+    descriptor = _opened_once_more(on_disk) if size else None
+    if descriptor is None:
+        yield _Laid(table([(SENT, size)]), iter(lambda: file.read(COPY_BYTES), b""), size)
+        return
+    sent = [piece for piece in pieces if isinstance(piece, bytes)]
+    try:
+        ranges = ((SENT, len(piece)) if isinstance(piece, bytes) else piece for piece in pieces)
+        yield _Laid(table(ranges), sent, sum(map(len, sent)), descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _opened_once_more(file: BinaryIO) -> int | None:
+    """Another descriptor of `file`, for reading only; None of one that is nowhere but in memory, and without /proc."""
+    try:
+        return os.open(f"/proc/self/fd/{file.fileno()}", os.O_RDONLY)
+    except OSError:
+        return None
+
+
 class _Child:
     """One decoder process. Used by one thread at a time."""
 
     def __init__(self, *, memory_bytes: int, limits: Limits) -> None:
         environment = inherited_environment()
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "imaging.sandbox.child", str(memory_bytes), json.dumps(asdict(limits))],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/",
-            env={name: environment[name] for name in PASSED_ON if name in environment}
-            | ONE_THREAD
-            | {"PYTHONPATH": str(PACKAGES)},
-        )  # fmt: skip
-        if self._process.stdin is None or self._process.stdout is None:
+        self._in, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "imaging.sandbox.child", str(memory_bytes), json.dumps(asdict(limits))],
+                stdin=theirs.fileno(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/",
+                env={name: environment[name] for name in PASSED_ON if name in environment}
+                | ONE_THREAD
+                | {"PYTHONPATH": str(PACKAGES)},
+            )  # fmt: skip
+        if self._process.stdout is None:
             raise DecodeFailed("The decoder did not start")
-        self._in: IO[bytes] = self._process.stdin
         self._out: IO[bytes] = self._process.stdout
         self._expired = False
         self.warm = False
@@ -73,32 +117,26 @@ class _Child:
     def ask(self, data: bytes, *, longest_side: int, timeout_s: float) -> tuple[dict[str, object], bytes]:
         """One request. Raises DecodeFailed where the child dies or is killed at its time; it is of no use then."""
         taken: list[bytes] = []
-        head = self.ask_for(None, [data], size=len(data), longest_side=longest_side, timeout_s=timeout_s, take=taken)
+        head = self.ask_for(None, _Laid.of(data), longest_side=longest_side, timeout_s=timeout_s, take=taken)
         return head, b"".join(taken)
 
     def ask_for(
         self,
         request: DecodeRequest | None,
-        pieces: Iterable[bytes],
+        file: _Laid,
         *,
-        size: int,
         longest_side: int,
         timeout_s: float,
         take: list[bytes] | BinaryIO,
     ) -> dict[str, object]:
-        """As `ask`, of a file of `size` bytes in `pieces`; the answer's bytes go to `take`: one piece of a list, or a
-        file, without ever being in memory as a whole.
+        """As `ask`; the answer's bytes go to `take`: one piece of a list, or a file, without ever being in memory as a
+        whole.
         """
         watch = threading.Timer(timeout_s if self.warm else timeout_s + START_TIMEOUT, self._expire)
         watch.daemon = True
         watch.start()
-        wanted = written(request)
         try:
-            self._in.write(REQUEST.pack(len(wanted), longest_side, timeout_s, size))
-            self._in.write(wanted)
-            for piece in pieces:
-                self._in.write(piece)
-            self._in.flush()
+            self._send(written(request), file, longest_side, timeout_s)
             head, length = ANSWER.unpack(self._exactly(ANSWER.size))
             answer: dict[str, object] = json.loads(self._exactly(head))
             if isinstance(take, list):
@@ -113,6 +151,13 @@ class _Child:
             watch.cancel()
         self.warm = True
         return answer
+
+    def _send(self, wanted: bytes, file: _Laid, longest_side: int, timeout_s: float) -> None:
+        head = REQUEST.pack(len(wanted), len(file.listed), file.length, longest_side, timeout_s)
+        socket.send_fds(self._in, [head], [] if file.descriptor is None else [file.descriptor])
+        self._in.sendall(wanted + file.listed)
+        for piece in file.sent:
+            self._in.sendall(piece)
 
     def _copy(self, length: int, target: BinaryIO) -> None:
         while length > 0:
@@ -133,11 +178,8 @@ class _Child:
     def end(self) -> None:
         """Kill and reap the process."""
         self._process.kill()
-        for stream in (self._in, self._out):
-            try:
-                stream.close()
-            except OSError:  # a flush into the dead pipe
-                continue
+        self._in.close()
+        self._out.close()
         self._process.wait()
 
 
@@ -193,11 +235,9 @@ class DecoderPool:
             place = self._free.get(timeout=wait_s)
         except queue.Empty:
             return None
-        with self._child(place) as child:
-            file.seek(0)
-            pieces = iter(lambda: file.read(COPY_BYTES), b"")
+        with self._child(place) as child, _laid(file, size) as laid:
             bound = min(timeout_s, self._timeout_s)
-            head = child.ask_for(None, pieces, size=size, longest_side=longest_side, timeout_s=bound, take=taken)
+            head = child.ask_for(None, laid, longest_side=longest_side, timeout_s=bound, take=taken)
         return _radiograph(head, b"".join(taken))
 
     def frame(self, file: BinaryIO, *, size: int, target: BinaryIO) -> str:
@@ -233,12 +273,8 @@ class DecoderPool:
         take: list[bytes] | BinaryIO,
         longest_side: int = 1,
     ) -> dict[str, object]:
-        file.seek(0)
-        pieces = iter(lambda: file.read(COPY_BYTES), b"")
-        with self._child() as child:
-            head = child.ask_for(
-                request, pieces, size=size, longest_side=longest_side, timeout_s=self._timeout_s, take=take
-            )
+        with self._child() as child, _laid(file, size) as laid:
+            head = child.ask_for(request, laid, longest_side=longest_side, timeout_s=self._timeout_s, take=take)
         _raise_reported(head)
         return head
 
