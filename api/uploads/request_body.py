@@ -19,7 +19,7 @@ from core.settings import Settings
 
 # Parsing, hashing and writing happen in threads; one hop moves this much. Times the concurrent uploads, this is the
 # API's memory for them.
-HOP_BYTES = 128 * 1024
+HOP_BYTES = 500_000
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -48,12 +48,9 @@ async def receive_upload(
         reader = FormReader(request.headers.get("content-type", ""), write=spool.write)
         try:
             async with asyncio.timeout(settings.upload_timeout):
-                await _stream(request, reader, limit=limit, limiter=limiter)
+                await _stream(request, reader, spool, limit=limit, limiter=limiter)
         except TimeoutError as error:
             raise UploadTooSlow(f"The upload took longer than {settings.upload_timeout:g} s.") from error
-        if spool.size == 0:
-            raise UploadEmpty
-        await anyio.to_thread.run_sync(spool.finish, limiter=limiter)
         yield Upload(
             spool=spool, fields=reader.fields, file_name=reader.file_name, content_type=reader.file_content_type
         )
@@ -117,7 +114,9 @@ def _check_length(request: Request, limit: int) -> None:
         raise UploadEmpty
 
 
-async def _stream(request: Request, reader: FormReader, *, limit: int, limiter: anyio.CapacityLimiter) -> None:
+async def _stream(
+    request: Request, reader: FormReader, spool: Spool, *, limit: int, limiter: anyio.CapacityLimiter
+) -> None:
     received = 0
     pending: list[bytes] = []
     waiting = 0
@@ -129,13 +128,21 @@ async def _stream(request: Request, reader: FormReader, *, limit: int, limiter: 
         waiting += len(chunk)
         if waiting >= HOP_BYTES:
             # Not abandoned on a timeout: the thread would write to a file that is being closed.
-            await anyio.to_thread.run_sync(reader.feed, b"".join(pending), limiter=limiter)
+            await anyio.to_thread.run_sync(_feed, reader, pending, limiter=limiter)
             pending, waiting = [], 0
     if received == 0:
         raise UploadEmpty
-    await anyio.to_thread.run_sync(_finish, reader, b"".join(pending), limiter=limiter)
+    await anyio.to_thread.run_sync(_finish, reader, spool, pending, limiter=limiter)
 
 
-def _finish(reader: FormReader, rest: bytes) -> None:
-    reader.feed(rest)
+def _feed(reader: FormReader, chunks: list[bytes]) -> None:
+    for chunk in chunks:
+        reader.feed(chunk)
+
+
+def _finish(reader: FormReader, spool: Spool, rest: list[bytes]) -> None:
+    _feed(reader, rest)
     reader.finish()
+    if spool.size == 0:
+        raise UploadEmpty
+    spool.finish()

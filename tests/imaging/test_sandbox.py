@@ -1,21 +1,35 @@
 from __future__ import annotations
 
+import io
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import psutil
 import pytest
 
-from core.errors import DecodeFailed, DecompressedTooLarge, ImageTruncated, PixelsTooLarge
+from core.errors import (
+    DecodeFailed,
+    DecompressedTooLarge,
+    DicomTruncated,
+    ImageTruncated,
+    LucencyError,
+    PixelsTooLarge,
+    TypeUnsupported,
+    UploadEmpty,
+)
 from core.settings import load_settings
 from imaging.decode import decode
 from imaging.header import Limits
 from imaging.sandbox.pool import DecoderPool
+from imaging.stored import Pieces
 from tests.data import encoded, generated_radiograph
 from tests.imaging.encodings import png, slow_jpeg
 from tests.imaging.reference import dicom, ramp
@@ -131,6 +145,93 @@ def test_a_child_can_write_no_file(tmp_path: Path) -> None:
     )
     writing = subprocess.run([sys.executable, "-c", program], timeout=120, check=False, capture_output=True)
     assert b"File too large" in writing.stderr
+
+
+def on_disk(content: bytes) -> BinaryIO:
+    file = tempfile.TemporaryFile()  # noqa: SIM115 — the test's to close
+    file.write(content)
+    return file
+
+
+def mapped(process: psutil.Process, file: BinaryIO) -> list[list[str]]:
+    """What the kernel lets `process` do with its mappings of `file`."""
+    inode = str(os.fstat(file.fileno()).st_ino)
+    found, ours = [], False
+    for line in Path(f"/proc/{process.pid}/smaps").read_text().splitlines():
+        words = line.split()
+        if "-" in words[0] and not words[0].endswith(":"):
+            ours = words[4] == inode
+        elif ours and words[0] == "VmFlags:":
+            found.append(words[1:])
+    return found
+
+
+def access(process: psutil.Process, file: BinaryIO) -> set[int]:
+    """How `process` has opened `file`."""
+    found = set()
+    for entry in Path(f"/proc/{process.pid}/fd").iterdir():
+        if os.stat(entry).st_ino == os.fstat(file.fileno()).st_ino:
+            flags = (entry.parent.parent / "fdinfo" / entry.name).read_text().split("flags:")[1].split()[0]
+            found.add(int(flags, 8) & os.O_ACCMODE)
+    return found
+
+
+def descriptors(process: psutil.Process) -> int:
+    return len(os.listdir(f"/proc/{process.pid}/fd"))
+
+
+def test_a_child_maps_a_file_on_disk_and_can_only_read_it(pool: DecoderPool) -> None:
+    (child,) = children()
+    before = descriptors(child)
+    with on_disk(SLOW) as file, ThreadPoolExecutor(1) as thread:
+        running = thread.submit(pool.decode_file, file, size=len(SLOW), longest_side=64)
+        while not (found := mapped(child, file)) and not running.done():
+            time.sleep(0.01)
+        # Neither written now ("wr") nor ever ("mw"), whatever the child asks for.
+        assert [("rd" in flags, "wr" in flags, "mw" in flags) for flags in found] == [(True, False, False)]
+        assert access(child, file) <= {os.O_RDONLY}
+        assert running.result(20).rows == 1200
+        assert not mapped(child, file)
+        assert descriptors(child) == before
+
+
+@pytest.mark.parametrize("start", [0, 1, 2])
+def test_pieces_of_a_file_on_disk_are_one_file(pool: DecoderPool, start: int) -> None:
+    """As what is stored of an upload is: a header of our own, and the pixels where they are, odd address or not."""
+    for content in (dicom(ramp()), PNG):
+        around = bytes(start) + content[100:-10] + b"more"
+        with on_disk(around) as file:
+            pieces = Pieces(file, (content[:100], (start, len(content) - 110), content[-10:]))
+            found = pool.decode_file(cast(BinaryIO, pieces), size=len(content), longest_side=128)
+            assert (found.pixels == decode(content, longest_side=128).pixels).all()
+        in_memory = pool.decode_file(io.BytesIO(content), size=len(content), longest_side=128)
+        assert (found.pixels == in_memory.pixels).all()
+
+
+def test_a_hundred_files_on_disk_leave_nothing_open(pool: DecoderPool) -> None:
+    (child,) = children()
+    whole, cut = dicom(ramp()), dicom(ramp())[:-100]
+    with on_disk(whole) as file, on_disk(cut) as damaged:
+        before = descriptors(psutil.Process()), descriptors(child)
+        for _ in range(50):
+            assert pool.decode_file(file, size=len(whole), longest_side=64).rows == 64
+            with pytest.raises(DicomTruncated):
+                pool.decode_file(damaged, size=len(cut), longest_side=64)
+        assert (descriptors(psutil.Process()), descriptors(child)) == before
+        assert not mapped(child, file)
+        assert not mapped(child, damaged)
+        child.kill()
+        child.wait(10)
+        with pytest.raises(DecodeFailed):
+            pool.decode_file(file, size=len(whole), longest_side=64)
+        assert pool.decode_file(file, size=len(whole), longest_side=64).rows == 64
+        assert descriptors(psutil.Process()) == before[0]
+
+
+@pytest.mark.parametrize(("content", "error"), [(b"", UploadEmpty), (b"no image", TypeUnsupported)])
+def test_a_file_on_disk_that_is_none(pool: DecoderPool, content: bytes, error: type[LucencyError]) -> None:
+    with on_disk(content) as file, pytest.raises(error):
+        pool.decode_file(file, size=len(content), longest_side=64)
 
 
 @pytest.mark.parametrize("library", ["multiprocessing", "billiard"])
