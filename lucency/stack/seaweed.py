@@ -100,6 +100,8 @@ class SeaweedFS(Server):
             *listening,
             "-filer",
             "-filer.disableHttp",
+            # Measured: 2 takes 8 % less CPU than the default of 4 for a put of 10 MB, and less memory.
+            "-filer.maxMB=2",
             "-s3",
             f"-s3.config={self.folder.absolute() / 's3.json'}",
             "-s3.iam=false",
