@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     backends = app.state.backends = make_backends(settings)
     app.state.overviews = Overviews(backends.database, backends.changes)
     app.state.oidc = Provider(settings) if settings.oidc_issuer is not None else None
-    app.router.routes.extend(ROUTES.routes)
+    app.router.routes.extend(ROUTES)
     app.add_api_route("/", _index, methods=["GET"], response_model=IndexView, tags=["health"])
     app.state.pages = WebApplication.of(app.state.backends.settings, missing=app.router.default)
     app.router.default = app.state.pages

@@ -8,4 +8,4 @@ from api.dicomweb import retrieve_routes, search_routes, store_routes
 
 router = APIRouter()
 for _part in (store_routes, search_routes, retrieve_routes):
-    router.include_router(_part.router)
+    router.routes.extend(_part.router.routes)
