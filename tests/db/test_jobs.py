@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from core.errors import EngineFailed, IdempotencyMismatch, NotFound, QueueFull, QuotaExceeded, ResultNotReady
@@ -156,6 +156,9 @@ def test_result_and_events_are_kept(database: Database, site: UUID) -> None:
         assert [finding.label for finding in found.findings] == ["fracture"]
         assert found.findings[0].explanation is not None
         assert found.findings[0].explanation.regions[0]["x"] == 10.0
+        # The largest JSON there is, which no result shows.
+        assert "manifest" in inspect(found.model_version).unloaded
+        assert found.model_version.name == model.name
     for statement in ("DELETE FROM job_event", "UPDATE job_event SET code = 'x'", "UPDATE job SET state = 'dead'"):
         with pytest.raises(DBAPIError), database.unit_of_work() as session:
             session.execute(text(statement))

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from core.errors import NotFound, ResultNotReady
 from core.vocabulary import JobState
-from db.tables import ACTIVE_STATES, Explanation, Finding, Job, JobEvent, Prediction
+from db.tables import ACTIVE_STATES, Explanation, Finding, Job, JobEvent, ModelVersion, Prediction
 
 # Tables up to this size are counted.
 COUNT_EXACT = 50_000
@@ -83,17 +83,19 @@ def events(session: Session, *, site_id: UUID, job_id: UUID) -> list[JobEvent]:
 
 
 def result(session: Session, *, site_id: UUID, job_id: UUID, heatmaps: bool = False) -> Prediction:
-    """The Prediction with findings, explanations and model version loaded, `heatmaps` where they are wanted.
+    """The Prediction with findings, explanations and model version loaded. `heatmaps`: as reports need it, with those
+    and the model's manifest, which is the largest part of it by far.
 
     Raises NotFound, ResultNotReady.
     """
+    version = joinedload(Prediction.model_version)
     explanations = selectinload(Prediction.findings).joinedload(Finding.explanation)
     prediction = session.scalars(
         select(Prediction)
         .join(Job, Job.id == Prediction.job_id)
         .where(Job.id == job_id, Job.site_id == site_id)
         .options(
-            joinedload(Prediction.model_version),
+            version if heatmaps else version.defer(ModelVersion.manifest, raiseload=True),
             explanations.undefer(Explanation.heatmap) if heatmaps else explanations,
         )
     ).one_or_none()
