@@ -87,6 +87,7 @@ def _close(backends: Backends, listener: Listener) -> None:
     listener.stop()
     backends.broker.close()
     backends.decoders.close()
+    backends.drawing.close()
     backends.database.dispose()
 
 

@@ -14,6 +14,7 @@ from fastapi import Request
 
 from api.change_feed import ChangeFeed
 from api.checks import Checks
+from api.drawing import Drawing
 from api.known_keys import KnownKeys
 from api.long_polling import FinishedJobs
 from api.site_rules import SiteRulebook
@@ -49,7 +50,6 @@ class Limiters:
     archive: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(2))
     # A hash takes 64 MiB.
     passwords: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(2))
-    draw: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(min(4, os.cpu_count() or 1)))
 
 
 class Broker:
@@ -96,6 +96,7 @@ class Backends:
     changes: ChangeFeed
     checks: Checks
     limiters: Limiters
+    drawing: Drawing
     decoders: DecoderPool
     pictures: PictureSource
     keys: KnownKeys
@@ -137,6 +138,7 @@ def make_backends(settings: Settings) -> Backends:
         changes=changes,
         checks=Checks({"store": store.check, "broker": broker.check}),
         limiters=Limiters(),
+        drawing=Drawing(),
         decoders=decoders,
         pictures=PictureSource(store, Previews(decoders), folder=settings.temporary_folder),
         keys=KnownKeys(),

@@ -73,7 +73,7 @@ class Export:
 
     async def zip(self, kinds: Sequence[ReportKind]) -> AsyncIterator[bytes]:
         """`results.csv`, and for each job that succeeded its reports of `kinds`, as `<job>/…`."""
-        folder, limiters = self.backends.settings.temporary_folder, self.backends.limiters
+        folder = self.backends.settings.temporary_folder
         with ZipStream(folder) as stream, Scratch(folder, limit=CSV_BYTES) as table:
             crc = await anyio.to_thread.run_sync(self._write_table, table)
             with table.reading() as file:
@@ -88,7 +88,7 @@ class Export:
                         continue
                     done.add(record.job_id)
                     for kind in kinds:
-                        drawn = await anyio.to_thread.run_sync(self._draw, record, kind, limiter=limiters.draw)
+                        drawn = await self.backends.drawing.run(self._draw, record, kind)
                         if drawn is not None:
                             yield stream.add(*drawn)
             for piece in stream.finish():

@@ -61,7 +61,7 @@ class Bodies:
                 yield piece
         else:
             async with self._spooled(instance) as file, self._temporary() as values:
-                head = await self._thread(lambda: self._decode(file, values), self._backends.limiters.draw)
+                head = await self._backends.drawing.run(self._decode, file, values)
                 yield head
                 async for piece in self._pieces(_file_pieces(values)):
                     yield piece
@@ -76,7 +76,7 @@ class Bodies:
         async with self._spooled(instance) as file:
             if form.decoded:
                 async with self._temporary() as values:
-                    await self._thread(lambda: self._values(file, values), self._backends.limiters.draw)
+                    await self._backends.drawing.run(self._values, file, values)
                     async for piece in self._pieces(_file_pieces(values)):
                         yield piece
                 return
@@ -89,15 +89,13 @@ class Bodies:
         """The frame as an encoded picture. Raises DicomInvalid for a window or part that is none."""
         if instance.produced is not None:
             content = await self._made(instance.produced)
-            return await self._thread(
-                lambda: encoded(colour_pixels(content, limits=self._limits), request), self._backends.limiters.draw
+            return await self._backends.drawing.run(
+                lambda: encoded(colour_pixels(content, limits=self._limits), request)
             )
         async with self._spooled(instance) as file:
             size = file.seek(0, io.SEEK_END)
             file.seek(0)
-            return await self._thread(
-                lambda: self._backends.decoders.picture(file, request, size=size), self._backends.limiters.draw
-            )
+            return await self._backends.drawing.run(lambda: self._backends.decoders.picture(file, request, size=size))
 
     # --- What they are made of ----------------------------------------------------------------------------------
 
@@ -113,7 +111,7 @@ class Bodies:
 
     async def _made(self, produced: Produced) -> bytes:
         """A result's DICOM form, made anew: the same bytes each time."""
-        return await self._thread(lambda: self._make(produced), self._backends.limiters.draw)
+        return await self._backends.drawing.run(self._make, produced)
 
     def _make(self, produced: Produced) -> bytes:
         with self._backends.database.unit_of_work(site_id=self._principal.site_id) as session:

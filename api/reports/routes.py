@@ -54,7 +54,7 @@ async def report(
     if known:
         return Response(status_code=304, headers=headers)
     backends = caller.backends
-    made = await anyio.to_thread.run_sync(_render, backends, kind, record, who, limiter=backends.limiters.draw)
+    made = await backends.drawing.run(_render, backends, kind, record, who)
     headers["Content-Disposition"] = f'attachment; filename="{job_id}{made.suffix}"'
     return Response(made.content, media_type=made.media_type, headers=headers)
 

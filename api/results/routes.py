@@ -99,7 +99,7 @@ async def explanation(
     if matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     backends = caller.backends
-    png = await anyio.to_thread.run_sync(_draw, backends, drawing, view, opacity, boxes, limiter=backends.limiters.draw)
+    png = await backends.drawing.run(_draw, backends, drawing, view, opacity, boxes)
     headers["Content-Disposition"] = f'inline; filename="{job_id}-{_safe(label)}-{view.value}.png"'
     return Response(png, media_type="image/png", headers=headers)
 

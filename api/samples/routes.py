@@ -47,7 +47,7 @@ async def one(caller: CallerOf, name: str) -> Response:
     if not found.drawn:
         return FileResponse(found.path, media_type=found.kind.content_type, headers=CACHING)
     backends = caller.backends
-    png = await anyio.to_thread.run_sync(picture, found, backends.decoders, limiter=backends.limiters.draw)
+    png = await backends.drawing.run(picture, found, backends.decoders)
     return Response(png, media_type=found.kind.content_type, headers=CACHING)
 
 
@@ -56,5 +56,5 @@ async def small(caller: CallerOf, name: str) -> Response:
     """A small picture of it."""
     found = await anyio.to_thread.run_sync(_found, caller, name)
     backends = caller.backends
-    jpeg = await anyio.to_thread.run_sync(thumbnail, found, backends.decoders, limiter=backends.limiters.draw)
+    jpeg = await backends.drawing.run(thumbnail, found, backends.decoders)
     return Response(jpeg, media_type="image/jpeg", headers=CACHING)

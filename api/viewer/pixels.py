@@ -70,7 +70,7 @@ async def decoded(backends: Backends, image: StoredImage) -> Pixels:
     """Fetch and decode. Raises InputIntegrity, StoreUnavailable, DiskFull, and what decoding raises."""
     source = await anyio.to_thread.run_sync(_fetched, backends, image, limiter=backends.limiters.store)
     with closing(source):
-        return await anyio.to_thread.run_sync(_decoded, backends, source, limiter=backends.limiters.draw)
+        return await backends.drawing.run(_decoded, backends, source)
 
 
 def _fetched(backends: Backends, image: StoredImage) -> BinaryIO:
