@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-from authlib.integrations.starlette_client import OAuth
-
 from core.errors import SignInRefused, Unavailable
 from core.logs import logger
 from core.settings import Settings
@@ -78,6 +76,8 @@ class Provider:
         self._issuer = settings.oidc_issuer.rstrip("/")
         self._trusts_email = settings.oidc_trust_email
         secret = settings.oidc_client_secret
+        from authlib.integrations.starlette_client import OAuth  # noqa: PLC0415 - an HTTP client: not for every start
+
         registry = OAuth()
         self._client = registry.register(
             "oidc",
