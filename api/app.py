@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from api.backends import Backends, make_backends
 from api.events.sse import ending_streams
 from api.health.schemas import IndexView
+from api.memory import one_arena, settled
 from api.metrics import install_metrics
 from api.middleware import surround
 from api.overview.overviews import Overviews
@@ -24,6 +25,7 @@ from api.problems import install_problems
 from api.routes import ROUTES, operation_id
 from api.schemas import as_json
 from api.sessions.oidc import Provider
+from api.warm_up import warm_up
 from api.web_application import WebApplication, wants_page
 from core.logs import configure_logging
 from core.settings import Settings, load_settings
@@ -37,7 +39,9 @@ ROUTE_THREADS = 64
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The whole API. Without `settings` it is a process of its own: it reads them and sets up logging."""
+    own_process = settings is None
     if settings is None:
+        one_arena()
         settings = load_settings()
         configure_logging(settings, process="api")
         _adopt_uvicorn_logs()
@@ -51,6 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # Bodies are bounded where they stream (api.uploads.request_body); no other route takes one.
     )
     backends = app.state.backends = make_backends(settings)
+    app.state.own_process = own_process
     app.state.overviews = Overviews(backends.database, backends.changes)
     app.state.oidc = Provider(settings) if settings.oidc_issuer is not None else None
     app.router.routes.extend(ROUTES)
@@ -77,6 +82,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = ROUTE_THREADS
     listener = backends.listen(asyncio.get_running_loop())
     try:
+        if app.state.own_process:
+            # It listens after this: who can ask whether it is ready gets an answer as fast as any later.
+            await warm_up(backends)
+            settled()
         with ending_streams(backends.changes):
             yield
     finally:

@@ -21,14 +21,15 @@ class Drawing:
     """Runs what draws. Call it in the event loop."""
 
     def __init__(self, threads: int = THREADS) -> None:
+        self.threads = threads
         self._free = anyio.CapacityLimiter(threads)
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="draw")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="draw")
 
     async def run(self, work: Callable[[Unpack[Arguments]], Got], *arguments: *Arguments) -> Got:
         """As `anyio.to_thread.run_sync`: while it waits for a thread it can be cancelled, later its end is awaited."""
         context = copy_context()
         async with self._free:
-            running = asyncio.get_running_loop().run_in_executor(self._threads, lambda: context.run(work, *arguments))
+            running = asyncio.get_running_loop().run_in_executor(self._pool, lambda: context.run(work, *arguments))
             # What `work` reads is closed when this returns.
             with anyio.CancelScope(shield=True):
                 await asyncio.wait({running})
@@ -36,4 +37,4 @@ class Drawing:
 
     def close(self) -> None:
         """What runs ends by itself."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
