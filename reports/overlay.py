@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -123,9 +124,11 @@ def grey_of(preview: bytes) -> Picture:
 
 def blended(grey: Picture, heat: NDArray[np.float32], opacity: float) -> Picture:
     """(h, w) of both → (h, w, 3) BGR."""
-    weight = opacity * strength(heat)[:, :, None]
-    mixed = grey[:, :, None] * (1 - weight) + colours(heat) * weight
-    return np.asarray(np.rint(mixed), dtype=np.uint8)
+    weight = opacity * strength(heat)
+    ground = grey * (1 - weight)
+    # One colour at a time: numpy takes four times as long over rows of three.
+    planes = [np.rint(plane * weight + ground).astype(np.uint8) for plane in cv2.split(colours(heat))]
+    return np.asarray(cv2.merge(planes), dtype=np.uint8)
 
 
 def draw_region(picture: Picture, region: Region, *, scale_x: float, scale_y: float) -> None:
@@ -141,8 +144,9 @@ def draw_region(picture: Picture, region: Region, *, scale_x: float, scale_y: fl
             cv2.putText(picture, f"{region['score']:.2f}", at, FONT, 0.45, ink, thickness, cv2.LINE_AA)
 
 
+@lru_cache(maxsize=8)
 def colour_bar_of(height: int) -> Picture:
-    """(height, 64, 3): the colours of 1 (top) to 0 (bottom), labelled."""
+    """(height, 64, 3), read-only: the colours of 1 (top) to 0 (bottom), labelled."""
     panel = np.full((height, 64, 3), BACKGROUND, dtype=np.uint8)
     margin = min(12, height // 4)
     length = max(height - 2 * margin, 1)
@@ -151,6 +155,7 @@ def colour_bar_of(height: int) -> Picture:
         y = round(margin + (1 - value) * (length - 1))
         cv2.line(panel, (26, y), (29, y), INK, 1)
         cv2.putText(panel, f"{value:g}", (32, min(y + 4, height - 2)), FONT, 0.35, INK, 1, cv2.LINE_AA)
+    panel.setflags(write=False)
     return panel
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from core.errors import ImageInvalid
 from reports.heatmap import encode_heatmap, encode_preview
-from reports.overlay import draw_overlay, draw_radiograph
+from reports.overlay import blended, colour_bar_of, colours, draw_overlay, draw_radiograph, strength
 from tests.data import generated_radiograph
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
@@ -50,3 +50,20 @@ def test_the_radiograph_alone() -> None:
     assert (picture == cv2.imdecode(np.frombuffer(PREVIEW, np.uint8), cv2.IMREAD_GRAYSCALE)).all()
     with pytest.raises(ImageInvalid):
         draw_radiograph(b"no picture")
+
+
+def test_colours_are_mixed_as_written() -> None:
+    """Grey and colour by weight, to the pixel: pictures of one heatmap stay the same ones."""
+    rng = np.random.default_rng(3)
+    grey = rng.integers(0, 256, (37, 41)).astype(np.uint8)
+    heat = rng.random((37, 41)).astype(np.float32)
+    for opacity in (0.0, 0.3, 0.4, 1.0):
+        weight = opacity * strength(heat)[:, :, None]
+        mixed = grey[:, :, None] * (1 - weight) + colours(heat) * weight
+        assert (blended(grey, heat, opacity) == np.rint(mixed).astype(np.uint8)).all()
+
+
+def test_a_colour_bar_is_drawn_once() -> None:
+    bar = colour_bar_of(150)
+    assert colour_bar_of(150) is bar
+    assert not bar.flags.writeable
