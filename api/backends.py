@@ -147,7 +147,7 @@ def make_backends(settings: Settings) -> Backends:
     )
 
 
-def backends_of(request: Request) -> Backends:
-    """The FastAPI dependency."""
+async def backends_of(request: Request) -> Backends:
+    """The FastAPI dependency. None of these waits for anything: FastAPI gives one that is not `async` a thread."""
     backends: Backends = request.app.state.backends
     return backends

@@ -138,8 +138,12 @@ def require(principal: Principal, scope: Scope) -> None:
         raise Forbidden(f"This needs the scope '{scope}', of an API key or of the user's role at the Site.")
 
 
-def visitor(request: Request, backends: BackendsOf, cookie: Annotated[str | None, Security(_cookie)]) -> Visitor:
+async def visitor(request: Request, backends: BackendsOf, cookie: Annotated[str | None, Security(_cookie)]) -> Visitor:
     """Raises Unauthorized without a cookie, CsrfFailed; the cookie is verified with the first session."""
+    return _visitor(request, backends, cookie)
+
+
+def _visitor(request: Request, backends: Backends, cookie: str | None) -> Visitor:
     if not cookie:
         raise Unauthorized
     cookies.check_csrf(request, cookie, backends.settings)
@@ -149,7 +153,7 @@ def visitor(request: Request, backends: BackendsOf, cookie: Annotated[str | None
 VisitorOf = Annotated[Visitor, Depends(visitor)]
 
 
-def caller(
+async def caller(
     request: Request,
     backends: BackendsOf,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
@@ -161,13 +165,13 @@ def caller(
     A key goes before a cookie, and needs no CSRF token: no browser sends it by itself.
     """
     presented = bearer.credentials if bearer is not None else header
-    return Caller(backends, presented or visitor(request, backends, cookie))
+    return Caller(backends, presented or _visitor(request, backends, cookie))
 
 
 CallerOf = Annotated[Caller, Depends(caller)]
 
 
-def idempotency_key(
+async def idempotency_key(
     value: Annotated[
         str | None,
         Header(

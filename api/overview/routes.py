@@ -16,7 +16,7 @@ from core.vocabulary import Scope
 router = APIRouter(prefix="/v1/overview", tags=["overview"])
 
 
-def _overviews(request: Request) -> Overviews:
+async def _overviews(request: Request) -> Overviews:
     """Made once for the application, by its factory."""
     found: Overviews = request.app.state.overviews
     return found

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import iscoroutinefunction, isfunction
+from typing import Any
 from uuid import UUID
 
 import pytest
+from fastapi.routing import APIRoute
 from sqlalchemy import text
 
+from api.app import create_app
 from api.backends import make_backends
 from api.dependencies import Caller, require
+from api.dependencies import caller as caller_of
 from core.errors import Forbidden, Unauthorized
 from core.settings import Settings
 from core.vocabulary import Scope
@@ -60,3 +66,16 @@ def test_nobodys_key_opens_no_session(settings: Settings) -> None:
     nobody = Caller(make_backends(settings), "lcy_000000000000.nothing")
     with pytest.raises(Unauthorized), nobody.session(Scope.READ):
         pytest.fail("a session was opened")
+
+
+def test_who_asks_is_told_without_a_thread(settings: Settings) -> None:
+    """FastAPI runs a dependency that is not `async` in a thread: four hand-overs for each request."""
+    routes = [route for route in create_app(settings).router.routes if isinstance(route, APIRoute)]
+    waiting = [route.dependant for route in routes]
+    calls: set[Callable[..., Any] | None] = set()
+    while waiting:
+        dependant = waiting.pop()
+        waiting += dependant.dependencies
+        calls |= {one.call for one in dependant.dependencies}
+    assert caller_of in calls
+    assert [call for call in calls if isfunction(call) and not iscoroutinefunction(call)] == []
