@@ -60,7 +60,7 @@ class Size:
     backlog: int
 
 
-WHOLE = Size(rounds=5, seconds=8, jobs=160, exchanges=64, polls=500, backlog=1_000_000)
+WHOLE = Size(rounds=5, seconds=6, jobs=160, exchanges=64, polls=500, backlog=1_000_000)
 SHORT = Size(rounds=3, seconds=3, jobs=48, exchanges=16, polls=100, backlog=10_000)
 
 
@@ -156,7 +156,7 @@ def worker(run: Run) -> None:
         for _ in range(run.size.rounds):
             with running.worker() as started:
                 starts.append(started.ready_s)
-    figures = {"worker_ready_s": figure(starts), "worker_child_mb": figure([used["child_rss_mb"]] * run.size.rounds)}
+    figures = {"worker_ready_s": figure(starts), "worker_child_mb": figure([used["child_rss_mb"]])}
     run.keep("worker", (figures, used | {"first_ready_s": round(first.ready_s, 2)}))
 
 
@@ -184,7 +184,7 @@ def http(run: Run) -> None:
                 polled = costs.polls_while_busy(running, port, images, rounds=run.size.rounds, polls=run.size.polls)
                 run.keep("poll", (polled, {"polls": run.size.rounds * run.size.polls}))
             resident = psutil.Process(process.pid).memory_info().rss / 1e6
-        run.keep("api", ({"api_mb": figure([resident] * run.size.rounds)}, {}))
+        run.keep("api", ({"api_mb": figure([resident])}, {}))
         run.keep("transactions", costs.transactions(running, count=run.size.rounds))
 
 
