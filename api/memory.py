@@ -6,6 +6,7 @@ import ctypes
 import gc
 
 M_ARENA_MAX = -8  # of glibc's malloc.h
+COLLECT = (700, 10, 10)  # Python's own
 
 
 def one_arena() -> None:
@@ -19,6 +20,7 @@ def settled() -> None:
     """What is here now stays: the collector need not look through modules, routes and models again and again. What
     starting took and nobody holds goes back.
     """
+    gc.set_threshold(*COLLECT)
     gc.freeze()  # not collected before: that takes as long as a dozen requests, for next to nothing
     _glibc("malloc_trim", 0)
 

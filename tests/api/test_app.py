@@ -83,6 +83,12 @@ def test_committed_openapi_is_the_app_s() -> None:
     assert committed == openapi_text()
 
 
+def test_the_collector_waits_until_all_is_loaded() -> None:
+    script = "import gc, api.app; print([kind['collections'] for kind in gc.get_stats()[1:]])"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[0, 0]"
+
+
 def test_routes_are_matched_as_they_are(api: Api) -> None:
     """FastAPI reads the signatures of included routers anew with the first request: 0.2 s while a client waits."""
     routes = create_app(api.settings).router.routes
