@@ -100,6 +100,8 @@ class Run:
         folder.mkdir()
         with platform(folder, self.bundle_folder, inherited=self.inherited) as running:
             yield running
+        # Gigabytes; with a full disk the next one's store would not start.
+        shutil.rmtree(folder)
 
 
 def engines(run: Run) -> None:
@@ -274,34 +276,43 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="lucency-bench-"))
     tree = None if options.before is None else options.before.absolute()
     run = Run(options.bundle.absolute(), folder, SHORT if options.short else WHOLE, inherited, tree)
-    before_it = facts()
+    machine_before = facts()
+
+    def measured(judged: Sequence[goals.Judged]) -> dict[str, Any]:
+        return {
+            "machine": machine_before,
+            "bundle": run.bundle.digest,
+            "short": run.short,
+            "seconds": round(time.monotonic() - started),
+            "figures": {name: found.as_json() for name, found in run.figures.items()},
+            "goals": [goal.as_json() for goal in judged],
+            "details": run.details,
+        }
+
     try:
         for name in only:
             note(f"{name}: {sections[name].__doc__}")
             sections[name](run)
     except BaseException:
-        print(f"logs are kept in {folder}", file=sys.stderr)
+        write(place(whole=False), measured(goals.judge(run.figures)))
+        print(f"what was measured is in {place(whole=False)}; logs are kept in {folder}", file=sys.stderr)
         raise
     shutil.rmtree(folder, ignore_errors=True)
     judged = goals.guard(run.figures, goals.reached(RESULTS)) if run.short else goals.judge(run.figures)
-    measured = {
-        "machine": before_it,
-        "bundle": run.bundle.digest,
-        "short": run.short,
-        "seconds": round(time.monotonic() - started),
-        "figures": {name: found.as_json() for name, found in run.figures.items()},
-        "goals": [goal.as_json() for goal in judged],
-        "details": run.details,
-    }
     whole = not run.short and set(only) >= set(SECTIONS)
     out = options.out or place(whole=whole)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(measured, indent=1) + "\n")
+    found = measured(judged)
+    write(out, found)
     if whole and options.out is None:
-        report.write(measured)
+        report.write(found)
     show(run, judged)
-    print(f"\n{measured['seconds']} s; {out}")
+    print(f"\n{found['seconds']} s; {out}")
     return int(not all(goal.met for goal in judged))
+
+
+def write(path: Path, found: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def place(*, whole: bool) -> Path:

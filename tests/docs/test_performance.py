@@ -14,10 +14,10 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 
 def test_the_page_is_of_the_last_run() -> None:
-    last = sorted(RESULTS.glob("*-run.json"))[-1]
+    runs = sorted(RESULTS.glob("*-run.json"))
     page = report.PAGE.read_text()
     measured = page.partition(report.BEGIN)[2].partition(report.END)[0]
-    assert measured.strip() == report.text(json.loads(last.read_text())).strip()
+    assert measured.strip() == (report.text(json.loads(runs[-1].read_text())).strip() if runs else "")
 
 
 def test_a_missed_goal_is_said() -> None:
