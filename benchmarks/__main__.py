@@ -60,7 +60,7 @@ class Size:
     backlog: int
 
 
-WHOLE = Size(rounds=5, seconds=6, jobs=160, exchanges=64, polls=500, backlog=1_000_000)
+WHOLE = Size(rounds=5, seconds=4, jobs=96, exchanges=48, polls=500, backlog=1_000_000)
 SHORT = Size(rounds=3, seconds=3, jobs=48, exchanges=16, polls=100, backlog=10_000)
 
 
@@ -107,7 +107,7 @@ class Run:
 def engines(run: Run) -> None:
     """Prediction with and without Grad-CAM."""
     images = network.tensors(run.bundle, inputs.real_files(run.data))
-    seconds, rounds = (0.5, run.size.rounds) if run.short else (1.5, run.size.rounds)
+    seconds, rounds = 0.5 if run.short else 1.5, run.size.rounds
     measured: dict[str, Any] = {
         "onnxruntime": network.onnx_grad_cam(run.bundle, images, seconds=seconds, rounds=rounds)
     }
