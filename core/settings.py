@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     database_url: SecretStr = SecretStr("postgresql+psycopg2://lucency@127.0.0.1:5432/lucency")
     database_pool_size: PositiveInt = 10
     database_statement_timeout: PositiveFloat = 30.0
+    # Not where a pooler gives each transaction another connection.
+    database_prepared: bool = True
     broker_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     s3_endpoint: str = "127.0.0.1:8333"
     s3_access_key: str = "lucency"

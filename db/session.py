@@ -16,6 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from core.errors import DatabaseUnavailable
 from core.settings import Settings
+from db.prepared import Connection, Cursor
 
 __all__ = ["BIND", "Database", "Session", "bind", "make_database"]
 
@@ -94,6 +95,7 @@ def make_database(settings: Settings, *, application_name: str, pool_size: int |
         connect_args={
             "application_name": application_name,
             "connect_timeout": CONNECT_TIMEOUT,
+            **({"connection_factory": Connection, "cursor_factory": Cursor} if settings.database_prepared else {}),
             # jit: compiling costs more than any statement of ours. bitmapscan: ours read an index in order and stop at
             # a limit, where a bitmap reads all first; just after a flood the statistics make it look cheaper.
             # random_page_cost: what is asked often is in memory, where a page costs the same wherever it is; with the
