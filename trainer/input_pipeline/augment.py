@@ -12,15 +12,15 @@ from trainer.recipes.recipe import Augmentation
 def augment(
     image: NDArray[np.uint8], spec: Augmentation, *, random: np.random.Generator, pad: int
 ) -> NDArray[np.uint8]:
-    """(size, size, 1) uint8 → the same shape: the edges of a plate, one affine warp, then one grey-value table.
+    """(size, size, 1) uint8 → the same shape: what happens to files (the edges of a plate, fewer pixels, compression),
+    one affine warp, then one grey-value table. What a recipe does not ask for draws nothing.
 
     `pad` fills what comes in.
     """
     size = image.shape[0]
     matrix = warp_matrix(spec, size=size, random=random)
-    plain = np.ascontiguousarray(image[:, :, 0])
     warped = cv2.warpAffine(
-        _with_plate(plain, random=random, pad=pad) if spec.plate and random.random() < spec.plate else plain,
+        _as_a_file(np.ascontiguousarray(image[:, :, 0]), spec, random=random, pad=pad),
         matrix,
         (size, size),
         flags=cv2.INTER_LINEAR,
@@ -30,6 +30,8 @@ def augment(
     contrast = 1 + random.uniform(-spec.contrast, spec.contrast)
     brightness = random.uniform(-spec.brightness, spec.brightness)
     grey = np.arange(256, dtype=np.float32)
+    if spec.exposure:
+        grey = 255 * (grey / 255) ** np.float32(np.exp(random.uniform(-spec.exposure, spec.exposure)))
     table = np.clip((grey - 127.5) * contrast + 127.5 + brightness, 0, 255).astype(np.uint8)
     table[pad] = pad  # the letterbox stays what it is at inference
     changed: NDArray[np.uint8] = cv2.LUT(warped, table)
@@ -64,14 +66,47 @@ def _sides(share: float, *, size: int, random: np.random.Generator) -> NDArray[n
     return np.hstack([np.diag(stretch), (-low * stretch)[:, None]])
 
 
-def _with_plate(image: NDArray[np.uint8], *, random: np.random.Generator, pad: int) -> NDArray[np.uint8]:
-    """A copy whose picture, without the letterbox, is bright on one or two sides: a MONOCHROME1 plate, not exposed."""
+def _as_a_file(
+    image: NDArray[np.uint8], spec: Augmentation, *, random: np.random.Generator, pad: int
+) -> NDArray[np.uint8]:
+    """(size, size); the letterbox, which no file has, stays as it is."""
+    changes = [
+        change
+        for share, change in ((spec.plate, _with_plate), (spec.resample, _resampled), (spec.jpeg, _compressed))
+        if share and random.random() < share
+    ]
     rows, columns = (np.flatnonzero((image != pad).any(axis=axis)) for axis in (1, 0))
+    if not changes or not len(rows) or not len(columns):
+        return image
     copy = image.copy()
-    if len(rows) and len(columns):
-        part = copy[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        for side in random.permutation(4)[: random.integers(1, 3)]:
-            deep = max(1, int(part.shape[side // 2] * random.uniform(0.03, 0.2)))
-            edge = slice(None, deep) if side % 2 == 0 else slice(-deep, None)
-            part[edge if side < 2 else slice(None), edge if side >= 2 else slice(None)] = int(random.integers(190, 256))
+    part = copy[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    for change in changes:
+        part[:] = change(part, random)
     return copy
+
+
+def _with_plate(part: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """A picture that is bright on one or two sides: a MONOCHROME1 plate, not exposed."""
+    part = part.copy()
+    for side in random.permutation(4)[: random.integers(1, 3)]:
+        deep = max(1, int(part.shape[side // 2] * random.uniform(0.03, 0.2)))
+        edge = slice(None, deep) if side % 2 == 0 else slice(-deep, None)
+        part[edge if side < 2 else slice(None), edge if side >= 2 else slice(None)] = int(random.integers(190, 256))
+    return part
+
+
+def _resampled(part: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """As it looks that was stored with half to all of its pixels, and enlarged."""
+    rows, columns = part.shape
+    scale = random.uniform(0.5, 1)
+    small = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    reduced = cv2.resize(part, small, interpolation=cv2.INTER_AREA)
+    wide = cv2.INTER_LINEAR if random.random() < 0.5 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(reduced, (columns, rows), interpolation=wide), dtype=np.uint8)
+
+
+def _compressed(part: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """As it looks out of a JPEG file."""
+    quality = int(random.integers(50, 96))
+    _, file = cv2.imencode(".jpg", part, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(file, cv2.IMREAD_GRAYSCALE), dtype=np.uint8)

@@ -24,7 +24,9 @@ class Augmentation(Part):
 
     `crop_pad` moves each side on its own, by up to this fraction of the image: inwards (crop) or outwards (pad).
     Saturation is not among them: a grey image has none. `plate` is the share of images that get the bright edges of a
-    plate that was exposed in its middle only, on one or two sides, each up to a fifth of the picture.
+    plate that was exposed in its middle only, on one or two sides, each up to a fifth of the picture. `resample` is the
+    share that is reduced, to no less than half of its size, and enlarged again; `jpeg` the share that is compressed,
+    at a quality of 50 to 95. `exposure` bends the grey values: each becomes a power of itself, of up to e to ± this.
     """
 
     horizontal_flip: bool = False
@@ -36,6 +38,9 @@ class Augmentation(Part):
     contrast: Share = 0.0
     brightness: NotNegative = 0.0
     plate: Share = 0.0
+    resample: Share = 0.0
+    jpeg: Share = 0.0
+    exposure: NotNegative = 0.0
 
 
 class Loss(Part):
@@ -90,6 +95,9 @@ class Phase(Part):
 
     With a neck nothing is computed once, and `copies` mean nothing: its features are not the pooled ones. `averaging`
     is the momentum, per batch, of a moving average of the weights, which is what is scored and kept.
+
+    Where `agreement` is above 0, a batch holds half as many images, each twice and changed on its own, and the answers
+    to both are to be the same: their symmetric divergence weighs so much beside the loss of each head.
     """
 
     name: str
@@ -102,6 +110,7 @@ class Phase(Part):
     weight_decay: NotNegative = 0.0
     warmup: Share = 0.0
     averaging: Share = 0.0
+    agreement: NotNegative = 0.0
     copies: Annotated[int, Field(ge=0)] = 0
     batch_normalisation: bool = False
     augmentation: Augmentation = Augmentation()
@@ -120,6 +129,8 @@ class Phase(Part):
             raise ValueError("`weight_decay` belongs to `optimizer: adamw`")
         if self.trainable == "heads" and self.batch_normalisation:
             raise ValueError("`batch_normalisation` of the backbone learns only where the backbone does")
+        if self.agreement and self.batch_size % 2:
+            raise ValueError("`agreement` needs an even `batch_size`")
         return self
 
     @property

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from trainer.input_pipeline.augment import augment, warp_matrix
 from trainer.input_pipeline.boxes import coverage, warped
 from trainer.recipes.recipe import Augmentation, HeadRecipe
-from trainer.training.objective import Targets, Weights, evidence_name, targets_and_weights
+from trainer.training.objective import Targets, Weights, agreement_name, evidence_name, targets_and_weights
 
 
 class Inputs(Protocol):
@@ -88,7 +88,8 @@ class FeatureInputs:
 class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no types
     """(inputs, {head: truth}, {head: weight, 0 where the truth is unknown}) in an order drawn anew each epoch.
 
-    `weights` are those of `trainer.training.objective.class_weights`.
+    `weights` are those of `trainer.training.objective.class_weights`. With two `seeds` the second half of a batch are
+    the images of the first, changed in another way.
     """
 
     def __init__(
@@ -99,33 +100,42 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no typ
         heads: tuple[HeadRecipe, ...],
         weights: Weights,
         batch_size: int,
-        seed: int,
+        seeds: tuple[int, ...],
         epoch: int,
         placements: Sequence[Placements] = (),
     ) -> None:
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=4)
         self._inputs, self._targets, self._heads, self._weights = inputs, targets, heads, weights
         self._placements = tuple(placements)
-        self._batch_size, self._seed, self._epoch = batch_size, seed, epoch
+        self._seeds, self._epoch = seeds, epoch
+        self._rows = batch_size // len(seeds)
         self._count = len(next(iter(targets.values())))
         self._made, self._seconds = 0, 0.0
         self._shuffle()
 
     def __len__(self) -> int:
-        return math.ceil(self._count / self._batch_size)
+        return math.ceil(self._count / self._rows)
 
     def __getitem__(self, index: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         began = time.perf_counter()
-        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        inputs = self._inputs.take(rows, epoch=self._epoch, seed=self._seed)
-        truth = {name: value[rows] for name, value in self._targets.items()}
+        rows = self._order[index * self._rows : (index + 1) * self._rows]
+        every = np.tile(rows, len(self._seeds))
+        truth = {name: value[every] for name, value in self._targets.items()}
         targets, weights = targets_and_weights(truth, self._heads, self._weights)
         for placement in self._placements:
-            targets[placement.name] = placement.take(rows, epoch=self._epoch, seed=self._seed)
-            weights[placement.name] = np.ones(len(rows), dtype=np.float32)
-        made = inputs, targets, weights
-        self._made, self._seconds = self._made + len(rows), self._seconds + time.perf_counter() - began
+            targets[placement.name] = self._taken(placement, rows)
+            weights[placement.name] = np.ones(len(every), dtype=np.float32)
+        if len(self._seeds) > 1:
+            for head in self._heads:
+                # Nothing of it is used: what two answers are to agree with is each other.
+                targets[agreement_name(head.name)] = np.zeros_like(targets[head.name])
+                weights[agreement_name(head.name)] = np.ones(len(every), dtype=np.float32)
+        made = self._taken(self._inputs, rows), targets, weights
+        self._made, self._seconds = self._made + len(every), self._seconds + time.perf_counter() - began
         return made
+
+    def _taken(self, source: Inputs | Placements, rows: NDArray[np.int64]) -> NDArray[Any]:
+        return np.concatenate([source.take(rows, epoch=self._epoch, seed=seed) for seed in self._seeds])
 
     @property
     def images_per_second(self) -> float:
@@ -137,4 +147,4 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no typ
         self._shuffle()
 
     def _shuffle(self) -> None:
-        self._order = np.random.default_rng((self._seed, self._epoch, 0)).permutation(self._count)
+        self._order = np.random.default_rng((self._seeds[0], self._epoch, 0)).permutation(self._count)

@@ -54,23 +54,54 @@ class PlacedEvidence(keras.losses.Loss):  # type: ignore[misc] # Keras ships no 
         return -ops.sum(ops.reshape(y_true, (-1, rows * columns, labels)) * evidence, axis=(1, 2))
 
 
+class Disagreement(keras.losses.Loss):  # type: ignore[misc] # Keras ships no types
+    """Half of the symmetric Kullback-Leibler divergence of the probabilities (n, L) of the first half of a batch and of
+    its second, (n,), each twice; of independent labels their sum (R-Drop: Liang et al. 2021, arXiv 2106.14448).
+    """
+
+    def __init__(self, *, independent: bool) -> None:
+        super().__init__(name="disagreement", reduction="sum_over_batch_size")
+        self._independent = independent
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:  # noqa: ARG002 - Keras gives it
+        least = keras.config.epsilon()
+        first, second = ops.split(ops.clip(y_pred, least, 1.0 - least), 2, axis=0)
+        apart = (first - second) * (ops.log(first) - ops.log(second))
+        if self._independent:
+            apart = apart + (first - second) * (ops.log(1.0 - second) - ops.log(1.0 - first))
+        each = ops.sum(apart, axis=1) / 2
+        return ops.concatenate([each, each])
+
+
 def losses(recipe: Recipe, phase: Phase) -> dict[str, keras.losses.Loss]:
-    """{head: loss} of this phase, on the heads' probabilities and the targets of `targets_and_weights`; and, under its
-    `evidence_name`, the loss of the evidence of each head that is to lie in boxes.
+    """{head: loss} of this phase, on the heads' probabilities and the targets of `targets_and_weights`; under its
+    `evidence_name` the loss of the evidence of each head that is to lie in boxes, and under its `agreement_name` that
+    of how far the answers to two copies of an image are apart.
     """
     own = {head.name: _loss(head, phase.loss.get(head.name, head.loss)) for head in recipe.heads}
-    return own | {evidence_name(head.name): PlacedEvidence() for head in recipe.heads if head.placement}
+    own |= {evidence_name(head.name): PlacedEvidence() for head in recipe.heads if head.placement}
+    if phase.agreement:
+        own |= {agreement_name(head.name): Disagreement(independent=head.kind == "sigmoid") for head in recipe.heads}
+    return own
 
 
-def loss_weights(recipe: Recipe) -> dict[str, float]:
+def loss_weights(recipe: Recipe, phase: Phase) -> dict[str, float]:
     """How much each of the `losses` counts."""
     own = {head.name: head.loss_weight for head in recipe.heads}
-    return own | {evidence_name(head.name): head.placement for head in recipe.heads if head.placement}
+    own |= {evidence_name(head.name): head.placement for head in recipe.heads if head.placement}
+    if phase.agreement:
+        own |= {agreement_name(head.name): phase.agreement * head.loss_weight for head in recipe.heads}
+    return own
 
 
 def evidence_name(head: str) -> str:
     """The name of a peaking head's evidence among a model's outputs."""
     return f"{head}_evidence"
+
+
+def agreement_name(head: str) -> str:
+    """The name under which a head's probabilities stand once more among a model's outputs, for `Disagreement`."""
+    return f"{head}_agreement"
 
 
 def _loss(head: HeadRecipe, loss: Loss) -> keras.losses.Loss:

@@ -26,7 +26,7 @@ from trainer.training.batches import Batches, FeatureInputs, ImageInputs, Inputs
 from trainer.training.checkpoint import STATE, RunState, load_best, load_checkpoint, read_state, write_state
 from trainer.training.epochs import PREDICT_BATCH, EpochEnd, Run, Split, predict, score, scores_of
 from trainer.training.events import EventFile
-from trainer.training.objective import class_weights, evidence_name, loss_weights, losses
+from trainer.training.objective import agreement_name, class_weights, evidence_name, loss_weights, losses
 from trainer.training.progress import Display
 from trainer.training.schedule import is_over, make_optimizer, set_trainable
 
@@ -198,7 +198,7 @@ def _run_phase(run: Run, classifier: RadiographClassifier, state: RunState) -> b
             heads=run.recipe.heads,
             weights=class_weights(run.recipe, phase, run.train.targets),
             batch_size=phase.batch_size,
-            seed=run.recipe.seed * 1000 + state.phase,
+            seeds=_seeds(run.recipe.seed * 1000 + state.phase, phase),
             epoch=state.epoch,
             placements=_placements(run, phase, classifier),
         )
@@ -216,6 +216,11 @@ def _run_phase(run: Run, classifier: RadiographClassifier, state: RunState) -> b
     return True
 
 
+def _seeds(seed: int, phase: Phase) -> tuple[int, ...]:
+    """Two for pairs, further apart than the phases of a run, whose seeds follow one another."""
+    return (seed, seed + 500) if phase.agreement else (seed,)
+
+
 def _is_over(state: RunState, phase: Phase) -> bool:
     return state.epoch >= phase.epochs or is_over(phase, scores_of(state, phase))
 
@@ -224,7 +229,7 @@ def _inputs(run: Run, phase: Phase, classifier: RadiographClassifier) -> tuple[I
     """What the phase trains on, what it is validated on, and the model that takes both."""
     if run.computes_once(phase):
         features, validation = _features(run, phase, classifier)
-        return features, validation, classifier.head_model()
+        return features, validation, _training_model(run.recipe, phase, classifier.head_model(), {})
     pixels, pad = run.train.images.pixels, run.recipe.preprocessing.pad
     images = ImageInputs(pixels, augmentation=phase.augmentation, pad=pad)
     speed = measure_pipeline(
@@ -232,8 +237,13 @@ def _inputs(run: Run, phase: Phase, classifier: RadiographClassifier) -> tuple[I
     )
     run.display.line(f"{phase.name}: input by {speed}")
     placed = {evidence_name(head.name): classifier.evidence(head.name) for head in run.recipe.heads if head.placement}
-    model = keras.Model(classifier.inputs[0], {**classifier.output, **placed}) if placed else classifier
-    return images, run.validation.images.pixels, model
+    return images, run.validation.images.pixels, _training_model(run.recipe, phase, classifier, placed)
+
+
+def _training_model(recipe: Recipe, phase: Phase, model: keras.Model, placed: dict[str, Any]) -> keras.Model:
+    """The same layers with an output for each of the phase's losses."""
+    again = {agreement_name(head.name): model.output[head.name] for head in recipe.heads} if phase.agreement else {}
+    return keras.Model(model.inputs[0], {**model.output, **placed, **again}) if placed or again else model
 
 
 def _placements(run: Run, phase: Phase, classifier: RadiographClassifier) -> list[Placements]:
@@ -282,7 +292,7 @@ def _make_variables(model: keras.Model, batches: Batches) -> None:
     """Those of the loss and the optimizer, which the first step would make: TensorFlow traces such a step twice over,
     and one trace of a large network takes longer than an epoch of a small data set.
     """
-    inputs, targets, weights = keras.tree.map_structure(lambda array: array[:1], batches[0])
+    inputs, targets, weights = keras.tree.map_structure(lambda array: array[:2], batches[0])
     outputs = model(inputs, training=False)
     model.compute_loss(x=inputs, y=targets, y_pred=outputs, sample_weight=weights, training=False)
     model.optimizer.build(model.trainable_variables)
@@ -292,5 +302,5 @@ def _compile(model: keras.Model, recipe: Recipe, phase: Phase, *, steps: int, sc
     model.compile(
         optimizer=make_optimizer(phase, steps=steps, scores=scores),
         loss=losses(recipe, phase),
-        loss_weights=loss_weights(recipe),
+        loss_weights=loss_weights(recipe, phase),
     )

@@ -107,3 +107,56 @@ def test_heads_are_checked():
         with pytest.raises(ValueError, match="class weights for what"):
             _recipe(TWO, **phase)
     assert isinstance(_recipe(TWO).phases[0], Phase)
+
+
+def test_answers_to_two_copies_are_to_agree():
+    from trainer.training.objective import Disagreement, agreement_name, loss_weights, losses
+
+    first, second = np.array([[0.9, 0.2], [0.4, 0.5]]), np.array([[0.6, 0.2], [0.4, 0.1]])
+    both = np.concatenate([first, second]).astype(np.float32)
+
+    def divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+        return p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
+
+    expected = (divergence(first, second) + divergence(second, first)).sum(axis=1).mean() / 2
+    assert float(Disagreement(independent=True)(both, both)) == pytest.approx(expected, rel=1e-4)
+    assert float(Disagreement(independent=True)(both[:2], np.concatenate([both[:1], both[:1]]))) == 0
+    certain = np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
+    assert np.isfinite(float(Disagreement(independent=True)(certain, certain)))
+
+    p, q = np.array([0.7, 0.2, 0.1]), np.array([0.1, 0.8, 0.1])
+    both = np.stack([p, q]).astype(np.float32)
+    expected = ((p * np.log(p / q)).sum() + (q * np.log(q / p)).sum()) / 2
+    assert float(Disagreement(independent=False)(both, both)) == pytest.approx(expected, rel=1e-4)
+
+    asked = _recipe(TWO | {"loss_weight": 2.0}, agreement=0.25)
+    assert losses(asked, asked.phases[0]).keys() == {"two", agreement_name("two")}
+    assert loss_weights(asked, asked.phases[0]) == {"two": 2.0, agreement_name("two"): 0.5}
+    plain = _recipe(TWO)
+    assert losses(plain, plain.phases[0]).keys() == loss_weights(plain, plain.phases[0]).keys() == {"two"}
+
+
+def test_a_pair_is_one_image_changed_twice():
+    from trainer.recipes.phases import Augmentation
+    from trainer.training.batches import Batches, ImageInputs
+    from trainer.training.objective import agreement_name
+
+    pixels = np.random.default_rng(1).integers(0, 255, (5, 16, 16, 1), dtype=np.uint8)
+    truth = np.array([[1], [0], [1], [UNKNOWN], [0]])
+    head = HeadRecipe(name="one", kind="sigmoid", labels=("a",), columns=("a",))
+    shared = {"heads": (head,), "weights": {"one": np.ones((1, 2), np.float32)}, "batch_size": 4, "epoch": 0}
+    moved = ImageInputs(pixels, augmentation=Augmentation(brightness=40), pad=0)
+    pairs = Batches(moved, {"one": truth}, seeds=(7, 507), **shared)
+    single = Batches(moved, {"one": truth}, seeds=(7,), **shared)
+    assert (len(pairs), len(single)) == (3, 2)
+    seen = []
+    for images, targets, weights in (pairs[index] for index in range(3)):
+        half = len(images) // 2
+        assert not np.array_equal(images[:half], images[half:])
+        assert np.array_equal(targets["one"][:half], targets["one"][half:])
+        assert weights[agreement_name("one")].tolist() == [1] * len(images)
+        assert targets[agreement_name("one")].shape == targets["one"].shape
+        seen.extend(images[:half])
+    assert agreement_name("one") not in single[0][1]
+    # The first copies are what the same seed gives alone, in the same order.
+    assert np.array_equal(np.stack(seen), np.concatenate([single[0][0], single[1][0]]))

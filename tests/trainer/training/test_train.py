@@ -47,7 +47,10 @@ def _killed_twice(recipe, *, data, folder, moments):
     return _train(recipe, data=data, folder=folder, resume=True)
 
 
-def test_resume_ends_where_an_uninterrupted_run_does(recipe, data_set, tmp_path):
+@pytest.mark.parametrize("agreement", [0.0, 0.5])
+def test_resume_ends_where_an_uninterrupted_run_does(recipe, data_set, tmp_path, agreement):
+    phases = tuple(phase.model_copy(update={"agreement": agreement}) for phase in recipe.phases)
+    recipe = recipe.model_copy(update={"phases": phases})
     whole, state, _ = _train(recipe, data=data_set, folder=tmp_path / "whole")
     assert state.phase == 2
     resumed, again, _ = _killed_twice(
