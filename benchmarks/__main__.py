@@ -193,8 +193,10 @@ def http(run: Run) -> None:
 def simulated_device(run: Run) -> None:
     """More workers beside a simulated device; and what feeding one costs."""
     kinds = costs.sources_of(inputs.WORKER_KINDS, WORKER_FORMS, 2)
+    # Who takes the last batch works on alone: of 120 jobs that is a thirtieth, of 48 it would be a twelfth.
+    each = run.size.jobs // 2 if run.short else run.size.jobs * 5 // 4
     with run.platform("device") as running:
-        scaled = device.scaling(running, kinds["jpeg"], rounds=run.size.rounds, each=run.size.jobs // 2)
+        scaled = device.scaling(running, kinds["jpeg"], rounds=run.size.rounds, each=each)
         feeding = device.feeding(running, kinds, rounds=run.size.rounds, count=run.size.jobs // 2)
     run.keep("device", (scaled, feeding))
 
