@@ -14,7 +14,7 @@ INTERVAL = "_ci95"
 # Counts and settings among the figures.
 NO_FIGURES = frozenset({"n", "positives", "threshold", "unknown", "support"})
 # Measures of trust: what stands beside the splits' reports.
-MEASURES = ("localisation", "sanity", "stability", "hardware")
+MEASURES = ("localisation", "sanity", "stability", "variations", "hardware")
 # A database keeps no order of names, so the figures come in this one; others follow by name.
 ORDER = (
     "auc", "average_precision", "sensitivity", "specificity", "precision", "recall", "npv", "accuracy",

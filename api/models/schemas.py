@@ -77,7 +77,7 @@ class EvaluationView(Schema):
 
 
 class MeasureView(Schema):
-    """Figures of trust: localisation, sanity, stability, hardware; `path` names the part, empty of all."""
+    """Figures of trust: localisation, sanity, stability, variations, hardware; `path` names the part, empty of all."""
 
     kind: str
     split: str

@@ -29,9 +29,10 @@ def augment(
     )
     contrast = 1 + random.uniform(-spec.contrast, spec.contrast)
     brightness = random.uniform(-spec.brightness, spec.brightness)
-    grey = np.arange(256, dtype=np.float32)
+    grey: NDArray[np.float32] = np.arange(256, dtype=np.float32)
     if spec.exposure:
-        grey = 255 * (grey / 255) ** np.float32(np.exp(random.uniform(-spec.exposure, spec.exposure)))
+        bend = np.float32(np.exp(random.uniform(-spec.exposure, spec.exposure)))
+        grey = np.asarray(255 * (grey / 255) ** bend, dtype=np.float32)
     table = np.clip((grey - 127.5) * contrast + 127.5 + brightness, 0, 255).astype(np.uint8)
     table[pad] = pad  # the letterbox stays what it is at inference
     changed: NDArray[np.uint8] = cv2.LUT(warped, table)

@@ -23,6 +23,7 @@ TRUST = {
     "localisation": "Localisation: heatmaps against the boxes of radiologists",
     "sanity": "Input sanity: images that are none of ours",
     "stability": "Stability: agreement under small shifts",
+    "variations": "Variations: one picture otherwise encoded, windowed, scaled, moved and turned",
     "hardware": "Hardware and markers",
 }
 # A confusion matrix of more labels is a list of the most confused pairs.

@@ -71,7 +71,9 @@ def measured(recipe: Recipe, bundle: Bundle, fields: dict[str, Any], *, data: Pa
 def _trust_figures(
     recipe: Recipe, bundle: Bundle, engine: Engine, records: Mapping[str, Sequence[Record]], *, data: Path
 ) -> dict[str, dict[str, Any]]:
-    """{"localisation", "sanity", "stability", "hardware": {split: figures}}, without what there are no figures of."""
+    """{"localisation", "sanity", "stability", "variations", "hardware": {split: figures}}, without what there are no
+    figures of.
+    """
     folders = zip(recipe.data.sources, folders_of(recipe.data, data), strict=True)
     boxes = [folder / source.boxes for source, folder in folders if source.boxes is not None]
     strangers = trust.strangers_of(recipe.trust, data)

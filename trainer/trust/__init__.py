@@ -1,8 +1,8 @@
 """Trust: what tells an answer to rely on from one to refer. Fitted on the validation split, measured on any, shipped.
 
 `fit` gives what goes into the Bundle: three-way decisions and input sanity. `measure` gives a split's figures:
-localisation, sanity, stability, and what markers are worth. (Coverage, and figures with and without hardware, stand in
-the evaluation's report.)
+localisation, sanity, stability, variations of one picture, and what markers are worth. (Coverage, and figures with and
+without hardware, stand in the evaluation's report.)
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ from trainer.trust.markers import measure_markers
 from trainer.trust.observation import Observation, observe, spread
 from trainer.trust.sanity import BONES, fit_sanity, measure_sanity, sanity_fields
 from trainer.trust.stability import measure_stability
+from trainer.trust.variations import measure_variations
 
 __all__ = ["fit", "measure", "strangers_of"]
 
-# Images of a split that are looked at closely, and of these those that are run again and again.
-LOOKED_AT, RUN_AGAIN = 1000, 300
+# Images of a split that are looked at closely, of these those that are run again and again, and of those the ones that
+# are written again.
+LOOKED_AT, RUN_AGAIN, WRITTEN_AGAIN = 1000, 300, 150
 FEWEST = 4
 
 
@@ -64,14 +66,16 @@ def measure(
     boxes: Sequence[Path] = (),
     strangers: Mapping[str, Sequence[Record]] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """{"localisation", "sanity", "stability", "hardware"}: the figures of one split's records; {} for what they, or the
-    Bundle, do not allow.
+    """{"localisation", "sanity", "stability", "variations", "hardware"}: the figures of one split's records; {} for
+    what they, or the Bundle, do not allow.
 
     `boxes` are folders of YOLO label files, `strangers` images of other kinds by name. The label is the first Finding.
     """
     seen = observe(bundle, engine, spread(records, LOOKED_AT))
-    fewer = seen.take(np.unique(np.linspace(0, len(seen) - 1, min(len(seen), RUN_AGAIN)).astype(int)))
-    found: dict[str, dict[str, Any]] = {"localisation": {}, "sanity": {}, "stability": {}, "hardware": {}}
+    fewer, few = (seen.take(_some(len(seen), at_most)) for at_most in (RUN_AGAIN, WRITTEN_AGAIN))
+    found: dict[str, dict[str, Any]] = {
+        name: {} for name in ("localisation", "sanity", "stability", "variations", "hardware")
+    }
     model = SanityModel.load(bundle)
     if model is not None:
         others = {name: observe(bundle, engine, chosen) for name, chosen in (strangers or {}).items()}
@@ -83,6 +87,7 @@ def measure(
             drawn = [[box for part in parts for box in part] for parts in zip(*of_folders, strict=True)]
             found["localisation"] = measure_localisation(bundle, seen, drawn, label=label)
         found["stability"] = measure_stability(bundle, engine, fewer, _truth(bundle, fewer, label), label=label)
+        found["variations"] = measure_variations(bundle, engine, few, label=label)
         markers = measure_markers(bundle, engine, seen, _truth(bundle, seen, label), label=label)
         found["hardware"] = {"markers": markers} if markers else {}
     return found
@@ -148,6 +153,11 @@ def _truth(bundle: Bundle, seen: Observation, label: str) -> Any:
         engine="",
     )
     return next(question.truth for question in questions(bundle, predictions) if question.label == label)
+
+
+def _some(count: int, at_most: int) -> Any:
+    """Rows, spread evenly over all."""
+    return np.unique(np.linspace(0, count - 1, min(count, at_most)).astype(int))
 
 
 def _count(records: Sequence[Record], split: str) -> int:

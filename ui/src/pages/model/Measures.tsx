@@ -5,7 +5,7 @@ import { FigureValue } from '@/components/FigureValue';
 import { WideTable } from '@/components/WideTable';
 import { useFigureName, useLabel } from '@/pages/model/names';
 
-const KINDS = ['localisation', 'sanity', 'stability', 'hardware'] as const;
+const KINDS = ['localisation', 'sanity', 'stability', 'variations', 'hardware'] as const;
 
 /** Figures of trust: where heatmaps point, what strange images raise, what small shifts change. */
 export function Measures({ measures }: { measures: MeasureView[] }) {
