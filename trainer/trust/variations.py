@@ -6,17 +6,15 @@ whole. A variation is no other picture: a reader would say the same of all of th
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from imaging.decode import decode
+from imaging.written import monochrome_1
 from networks.bundle import Bundle
 from networks.engines import Engine
 from trainer.trust.observation import Observation, decision_thresholds, probabilities_of
@@ -29,7 +27,7 @@ Writer = Callable[[Pixels], bytes]
 def variations() -> dict[str, tuple[Writer, ...]]:
     """By kind, the files that are made of (h, w) uint8, bright = dense; the plain one is not among them."""
     return {
-        "encoding": (_dicom, _jpeg(92)),
+        "encoding": (monochrome_1, _jpeg(92)),
         "jpeg": tuple(_jpeg(quality) for quality in (60, 70, 80, 95)),
         # 16 bits without a window are shown from their darkest to their brightest.
         "window": (_png_16, *map(_exposed, (-0.2, 0.2)), *map(_contrasted, (0.85, 1.15))),
@@ -91,23 +89,6 @@ def _jpeg(quality: int) -> Writer:
         return file.tobytes()
 
     return write
-
-
-def _dicom(pixels: Pixels) -> bytes:
-    """12 bits, dense is dark, with a window that shows all of it."""
-    dataset = Dataset()
-    dataset.SOPClassUID, dataset.SOPInstanceUID = ComputedRadiographyImageStorage, generate_uid()
-    dataset.Modality = "CR"
-    dataset.Rows, dataset.Columns = pixels.shape
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME1"
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0
-    dataset.WindowCenter, dataset.WindowWidth = 2048, 4096
-    dataset.PixelData = np.rint((255.0 - pixels) * (4095 / 255)).astype("<u2").tobytes()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    buffer = io.BytesIO()
-    dataset.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
 
 
 def _exposed(bend: float) -> Writer:
