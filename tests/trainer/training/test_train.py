@@ -124,7 +124,7 @@ def test_shipped_and_published(recipe, data_set, tmp_path, database, store):
 
     classifier, state, validation = _train(recipe, data=data_set, folder=tmp_path / "run")
     bundle = ship(recipe, classifier, state, validation, data=data_set, folder=tmp_path / "bundle")
-    assert set(bundle.manifest.metrics) == {"val", "test", "sanity", "stability"}
+    assert set(bundle.manifest.metrics) == {"val", "test", "sanity", "stability", "variations"}
     assert set(bundle.manifest.metrics["stability"]) == {"val", "test"}
     # Eight validation images cannot promise a coverage: everything is referred, and the rule says of how many.
     conformal = bundle.manifest.conformal["fracture"]
