@@ -45,9 +45,8 @@ def measure_variations(bundle: Bundle, engine: Engine, observation: Observation,
     kinds = variations()
     writers = [writer for several in kinds.values() for writer in several]
     index = bundle.labels.index(label)
-    found = np.stack(
-        [_probabilities(bundle, engine, record.file.read_bytes(), writers)[:, index] for record in observation.records]
-    )
+    varied = [_probabilities(bundle, engine, record.file.read_bytes(), writers) for record in observation.records]
+    found = np.column_stack([observation.probabilities[:, index], np.stack(varied)[:, :, index]])
     thresholds = decision_thresholds(bundle, observation, label)
     figures: dict[str, Any] = {"label": label, "n": len(observation)}
     start = 1
@@ -67,10 +66,10 @@ def measure_variations(bundle: Bundle, engine: Engine, observation: Observation,
 
 
 def _probabilities(bundle: Bundle, engine: Engine, data: bytes, writers: list[Writer]) -> NDArray[np.float32]:
-    """(1 + len(writers), L): of the file itself, and of what the `writers` make of its picture."""
+    """(len(writers), L) of what the `writers` make of a file's picture."""
     longest_side = bundle.preprocessing.source_longest_side
     plain = decode(data, longest_side=longest_side).pixels
-    pictures = [plain, *(decode(write(plain), longest_side=longest_side).pixels for write in writers)]
+    pictures = [decode(write(plain), longest_side=longest_side).pixels for write in writers]
     return probabilities_of(engine, np.stack([bundle.preprocessing.apply(picture)[0] for picture in pictures]))
 
 
